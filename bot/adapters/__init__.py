@@ -1,0 +1,1 @@
+"""The edge: each module fulfils ports of `bot.ports` with one library."""

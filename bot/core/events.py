@@ -1,0 +1,159 @@
+"""Everything that can happen to a conversation, in the past tense: the whole language of the service.
+
+An `Envelope` seals an event with the time it was accepted and the seed for every choice made because of it, so that the
+journal of envelopes is the history: stepping through it again gives the same conversation on any machine at any time.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from bot.core.ids import EffectId, MessageId, TimerId
+from bot.core.messages import Inbound, Outbound, Value
+
+TimerKind = Literal["quiet", "session", "conversation"]
+ModelFailure = Literal["unavailable", "account", "budget", "refused", "invalid", "timeout"]
+"""Why no model answered: all down; account or key stopped; a spending cap; content policy; our request; the deadline."""
+
+
+class Sender(Value):
+    """Who wrote: at least one of the two identities is there.
+
+    `phone` is 10 to 15 digits with country code; `user_id` is WhatsApp's business-scoped id such as `IN.2600000000000001`.
+    """
+
+    phone: str = ""
+    user_id: str = ""
+    name: str = ""
+
+
+class MessageReceived(Value, tag="message_received"):
+    """A customer's message. `provider_id` is the wamid (suffix removed); `sent_at` the message's own time, unix seconds."""
+
+    provider_id: str
+    sender: Sender
+    content: Inbound
+    number: str = ""
+    sent_at: float | None = None
+    reply_to: str = ""
+
+
+class TimerFired(Value, tag="timer_fired"):
+    timer_id: TimerId
+    kind: TimerKind
+
+
+class ModelUse(Value):
+    """What one answer took, over all attempts that cost something. `cost_usd` is an estimate when `estimated`."""
+
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float = 0.0
+    estimated: bool = False
+    attempts: int = 0
+    seconds: float = 0.0
+    generation_id: str = ""
+
+
+class ModelAnswered(Value, tag="model_answered"):
+    ask_id: EffectId
+    text: str
+    use: ModelUse
+
+
+class ModelFailed(Value, tag="model_failed"):
+    ask_id: EffectId
+    failure: ModelFailure
+    use: ModelUse = ModelUse()
+
+
+class SendFailed(Value, tag="send_failed"):
+    """A message that will never arrive; `code` is the provider's number where it gave one, else 0."""
+
+    message_id: MessageId
+    reason: str
+    code: int = 0
+
+
+class AgentReplied(Value, tag="agent_replied"):
+    agent: str
+    content: Outbound
+
+
+class AgentAssigned(Value, tag="agent_assigned"):
+    """`agent` takes the conversation (or is given it by `by`)."""
+
+    agent: str
+    by: str = ""
+
+
+class EscalationRequested(Value, tag="escalation_requested"):
+    """Somebody at the desk or over REST puts the conversation in the queue."""
+
+    by: str
+    department: str = "general"
+    reason: str = ""
+
+
+class ConversationResolved(Value, tag="conversation_resolved"):
+    by: str
+    note: str = ""
+
+
+class ReturnedToBot(Value, tag="returned_to_bot"):
+    by: str
+
+
+class CustomerMerged(Value, tag="customer_merged"):
+    """Two customers turned out to be one. `held_by_person` says the absorbed conversation was in the queue or with an agent."""
+
+    absorbed: int
+    held_by_person: bool = False
+    department: str = "general"
+
+
+class PreferencesChanged(Value, tag="preferences_changed"):
+    """Somebody at the desk or over REST changed what is known of the customer; `None` leaves a field as it is."""
+
+    by: str
+    name: str | None = None
+    language: str | None = None
+    opted_out: bool | None = None
+
+
+Event = (
+    MessageReceived
+    | TimerFired
+    | ModelAnswered
+    | ModelFailed
+    | SendFailed
+    | AgentReplied
+    | AgentAssigned
+    | EscalationRequested
+    | ConversationResolved
+    | ReturnedToBot
+    | CustomerMerged
+    | PreferencesChanged
+)
+
+
+class Envelope(Value):
+    """An event as it was accepted: `at` in unix seconds, `seed` 64 random bits."""
+
+    event: Event
+    at: float
+    seed: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Envelope)
+
+
+def encode_envelope(envelope: Envelope) -> bytes:
+    return _encoder.encode(envelope)
+
+
+def decode_envelope(data: bytes) -> Envelope:
+    """The envelope `encode_envelope` wrote. Raises `msgspec.DecodeError` for anything else."""
+    return _decoder.decode(data)

@@ -1,0 +1,1 @@
+"""When, not what: mailboxes, groups, pools and sweeps over the ports."""

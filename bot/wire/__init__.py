@@ -1,0 +1,1 @@
+"""The two providers' formats, sans-I/O: bytes to values and values to requests."""
