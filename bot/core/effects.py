@@ -9,8 +9,9 @@ from bot.core.messages import Inbound, Outbound, Value
 ReplyKind = Literal["flow", "model", "agent", "system"]
 
 
-class RecordMessage(Value, tag="record_message"):
-    """Keep a customer's message in the transcript. `unanswered` says why the bot will not answer it (`stale`, `opted_out`, ...)."""
+class RecordMessage(Value, frozen=True, kw_only=True, tag="record_message"):
+    """Keep a customer's message in the transcript. `unanswered` says why the bot will not answer it (`stale`,
+    `opted_out`, ...)."""
 
     id: MessageId
     conversation: ConversationId
@@ -21,8 +22,9 @@ class RecordMessage(Value, tag="record_message"):
     unanswered: str = ""
 
 
-class SendMessage(Value, tag="send_message"):
-    """Send to the customer and keep in the transcript. `caused_at`: when the message it answers was accepted, unix seconds."""
+class SendMessage(Value, frozen=True, kw_only=True, tag="send_message"):
+    """Send to the customer and keep in the transcript. `caused_at`: when the message it answers was accepted, unix
+    seconds."""
 
     id: MessageId
     conversation: ConversationId
@@ -35,7 +37,7 @@ class SendMessage(Value, tag="send_message"):
     agent: str = ""
 
 
-class WithholdMessage(Value, tag="withhold_message"):
+class WithholdMessage(Value, frozen=True, kw_only=True, tag="withhold_message"):
     """Keep a model's answer for the agents to see; it is never sent (a person took over while it was under way)."""
 
     id: MessageId
@@ -45,14 +47,14 @@ class WithholdMessage(Value, tag="withhold_message"):
     at: float
 
 
-class Turn(Value):
+class Turn(Value, frozen=True, kw_only=True):
     """One line of history for a model: `role` is `user` or `assistant`."""
 
     role: Literal["user", "assistant"]
     text: str
 
 
-class AskModel(Value, tag="ask_model"):
+class AskModel(Value, frozen=True, kw_only=True, tag="ask_model"):
     """Put a question to the chain of models; the outcome comes back as `ModelAnswered` or `ModelFailed` under `id`.
 
     `spent_usd` is what this conversation has cost so far, for the cap per conversation.
@@ -66,7 +68,7 @@ class AskModel(Value, tag="ask_model"):
     spent_usd: float = 0.0
 
 
-class StartTimer(Value, tag="start_timer"):
+class StartTimer(Value, frozen=True, kw_only=True, tag="start_timer"):
     """Fire `TimerFired` once at `due` (unix seconds) or within a second or two after."""
 
     id: TimerId
@@ -74,26 +76,27 @@ class StartTimer(Value, tag="start_timer"):
     due: float
 
 
-class StopTimer(Value, tag="stop_timer"):
+class StopTimer(Value, frozen=True, kw_only=True, tag="stop_timer"):
     id: TimerId
 
 
-class CloseConversation(Value, tag="close_conversation"):
-    """The conversation row is completed; a later message opens another. `by` is an agent's name, `customer`, or `timeout`."""
+class CloseConversation(Value, frozen=True, kw_only=True, tag="close_conversation"):
+    """The conversation row is completed; a later message opens another. `by` is an agent's name, `customer`, or
+    `timeout`."""
 
     conversation: ConversationId
     at: float
     by: str
 
 
-class WriteAudit(Value, tag="write_audit"):
+class WriteAudit(Value, frozen=True, kw_only=True, tag="write_audit"):
     action: str
     by: str
     at: float
     detail: str = ""
 
 
-class NotifyDesk(Value, tag="notify_desk"):
+class NotifyDesk(Value, frozen=True, kw_only=True, tag="notify_desk"):
     """Not durable: whoever watches the desk should look again."""
 
     conversation: ConversationId

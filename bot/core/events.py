@@ -13,13 +13,15 @@ from bot.core.messages import Inbound, Outbound, Value
 
 TimerKind = Literal["quiet", "session", "conversation"]
 ModelFailure = Literal["unavailable", "account", "budget", "refused", "invalid", "timeout"]
-"""Why no model answered: all down; account or key stopped; a spending cap; content policy; our request; the deadline."""
+"""Why no model answered: all down; account or key stopped; a spending cap; content policy; our request; the
+deadline."""
 
 
-class Sender(Value):
+class Sender(Value, frozen=True, kw_only=True):
     """Who wrote: at least one of the two identities is there.
 
-    `phone` is 10 to 15 digits with country code; `user_id` is WhatsApp's business-scoped id such as `IN.2600000000000001`.
+    `phone` is 10 to 15 digits with country code; `user_id` is WhatsApp's business-scoped id such as
+    `IN.2600000000000001`.
     """
 
     phone: str = ""
@@ -27,8 +29,9 @@ class Sender(Value):
     name: str = ""
 
 
-class MessageReceived(Value, tag="message_received"):
-    """A customer's message. `provider_id` is the wamid (suffix removed); `sent_at` the message's own time, unix seconds."""
+class MessageReceived(Value, frozen=True, kw_only=True, tag="message_received"):
+    """A customer's message. `provider_id` is the wamid (suffix removed); `sent_at` the message's own time, unix
+    seconds."""
 
     provider_id: str
     sender: Sender
@@ -38,12 +41,12 @@ class MessageReceived(Value, tag="message_received"):
     reply_to: str = ""
 
 
-class TimerFired(Value, tag="timer_fired"):
+class TimerFired(Value, frozen=True, kw_only=True, tag="timer_fired"):
     timer_id: TimerId
     kind: TimerKind
 
 
-class ModelUse(Value):
+class ModelUse(Value, frozen=True, kw_only=True):
     """What one answer took, over all attempts that cost something. `cost_usd` is an estimate when `estimated`."""
 
     model: str = ""
@@ -56,19 +59,19 @@ class ModelUse(Value):
     generation_id: str = ""
 
 
-class ModelAnswered(Value, tag="model_answered"):
+class ModelAnswered(Value, frozen=True, kw_only=True, tag="model_answered"):
     ask_id: EffectId
     text: str
     use: ModelUse
 
 
-class ModelFailed(Value, tag="model_failed"):
+class ModelFailed(Value, frozen=True, kw_only=True, tag="model_failed"):
     ask_id: EffectId
     failure: ModelFailure
     use: ModelUse = ModelUse()
 
 
-class SendFailed(Value, tag="send_failed"):
+class SendFailed(Value, frozen=True, kw_only=True, tag="send_failed"):
     """A message that will never arrive; `code` is the provider's number where it gave one, else 0."""
 
     message_id: MessageId
@@ -76,19 +79,19 @@ class SendFailed(Value, tag="send_failed"):
     code: int = 0
 
 
-class AgentReplied(Value, tag="agent_replied"):
+class AgentReplied(Value, frozen=True, kw_only=True, tag="agent_replied"):
     agent: str
     content: Outbound
 
 
-class AgentAssigned(Value, tag="agent_assigned"):
+class AgentAssigned(Value, frozen=True, kw_only=True, tag="agent_assigned"):
     """`agent` takes the conversation (or is given it by `by`)."""
 
     agent: str
     by: str = ""
 
 
-class EscalationRequested(Value, tag="escalation_requested"):
+class EscalationRequested(Value, frozen=True, kw_only=True, tag="escalation_requested"):
     """Somebody at the desk or over REST puts the conversation in the queue."""
 
     by: str
@@ -96,24 +99,25 @@ class EscalationRequested(Value, tag="escalation_requested"):
     reason: str = ""
 
 
-class ConversationResolved(Value, tag="conversation_resolved"):
+class ConversationResolved(Value, frozen=True, kw_only=True, tag="conversation_resolved"):
     by: str
     note: str = ""
 
 
-class ReturnedToBot(Value, tag="returned_to_bot"):
+class ReturnedToBot(Value, frozen=True, kw_only=True, tag="returned_to_bot"):
     by: str
 
 
-class CustomerMerged(Value, tag="customer_merged"):
-    """Two customers turned out to be one. `held_by_person` says the absorbed conversation was in the queue or with an agent."""
+class CustomerMerged(Value, frozen=True, kw_only=True, tag="customer_merged"):
+    """Two customers turned out to be one. `held_by_person` says the absorbed conversation was in the queue or with an
+    agent."""
 
     absorbed: int
     held_by_person: bool = False
     department: str = "general"
 
 
-class PreferencesChanged(Value, tag="preferences_changed"):
+class PreferencesChanged(Value, frozen=True, kw_only=True, tag="preferences_changed"):
     """Somebody at the desk or over REST changed what is known of the customer; `None` leaves a field as it is."""
 
     by: str
@@ -138,7 +142,7 @@ Event = (
 )
 
 
-class Envelope(Value):
+class Envelope(Value, frozen=True, kw_only=True):
     """An event as it was accepted: `at` in unix seconds, `seed` 64 random bits."""
 
     event: Event

@@ -1,7 +1,10 @@
-"""A compiled flow: a flat tuple of operations that the interpreter walks by index, and the position of a conversation in it.
+"""A compiled flow: a flat tuple of operations that the interpreter walks by index, and the position of a conversation
+in it.
 
-Nested `steps` are flattened: a conditional becomes a `Branch` with the index where its `else_steps` begin, and a `Jump` over
-them. Targets are indexes, so a position is one small number; it stays right because a conversation is pinned to the digest of
+Nested `steps` are flattened: a conditional becomes a `Branch` with the index where its `else_steps` begin, and a
+`Jump` over
+them. Targets are indexes, so a position is one small number; it stays right because a conversation is pinned to the
+digest of
 the version it started with.
 """
 
@@ -35,7 +38,7 @@ class Op(msgspec.Struct, frozen=True, kw_only=True):
     step_id: str
 
 
-class Say(Op):
+class Say(Op, frozen=True, kw_only=True):
     text: Localised
 
 
@@ -46,7 +49,7 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["", "email", "phone", "number", "date"] = ""
 
 
-class Ask(Op):
+class Ask(Op, frozen=True, kw_only=True):
     """An `input` step: put the question, wait, validate, store. `otherwise` is an index, or None to escalate."""
 
     text: Localised
@@ -90,7 +93,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
 
 
-class Menu(Op):
+class Menu(Op, frozen=True, kw_only=True):
     """A `quick_replies` step. The title chosen is stored in `variable` when one is named."""
 
     text: Localised
@@ -101,7 +104,7 @@ class Menu(Op):
     otherwise: int | None
 
 
-class Branch(Op):
+class Branch(Op, frozen=True, kw_only=True):
     """Go on with the next operation when `condition` holds, else at `otherwise`."""
 
     condition: Program
@@ -109,27 +112,27 @@ class Branch(Op):
     otherwise: int
 
 
-class Jump(Op):
+class Jump(Op, frozen=True, kw_only=True):
     target: int
 
 
-class SetValues(Op):
+class SetValues(Op, frozen=True, kw_only=True):
     """Text values are templates; other scalars are kept as they are."""
 
     values: dict[str, Scalar]
 
 
-class AskModelStep(Op):
+class AskModelStep(Op, frozen=True, kw_only=True):
     instruction: str
 
 
-class Escalate(Op):
+class Escalate(Op, frozen=True, kw_only=True):
     department: str
     reason: str
     text: Localised
 
 
-class End(Op):
+class End(Op, frozen=True, kw_only=True):
     text: Localised
 
 
@@ -173,8 +176,9 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
-class FlowPosition(Value):
-    """Where a conversation is in a flow. `pc` is the index of the operation that waits; `attempts` counts bad answers to it."""
+class FlowPosition(Value, frozen=True, kw_only=True):
+    """Where a conversation is in a flow. `pc` is the index of the operation that waits; `attempts` counts bad answers
+    to it."""
 
     flow_id: str
     digest: str

@@ -11,11 +11,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The root of every value of the core: immutable, named fields, compact when serialised."""
 
 
-class Text(Value, tag="text"):
+class Text(Value, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-class Choice(Value):
+class Choice(Value, frozen=True, kw_only=True):
     """One thing a customer can tap: `id` comes back as the payload, `title` is what they read."""
 
     id: str
@@ -23,14 +23,14 @@ class Choice(Value):
     description: str = ""
 
 
-class Buttons(Value, tag="buttons"):
+class Buttons(Value, frozen=True, kw_only=True, tag="buttons"):
     """Up to three reply buttons under a text of at most 1024 characters."""
 
     text: str
     buttons: tuple[Choice, ...]
 
 
-class ListMenu(Value, tag="list"):
+class ListMenu(Value, frozen=True, kw_only=True, tag="list"):
     """Up to ten rows behind one button; the text is at most 1024 characters (the safe common cap)."""
 
     text: str
@@ -38,21 +38,21 @@ class ListMenu(Value, tag="list"):
     rows: tuple[Choice, ...]
 
 
-class Media(Value, tag="media"):
+class Media(Value, frozen=True, kw_only=True, tag="media"):
     kind: MediaKind
     url: str
     caption: str = ""
     filename: str = ""
 
 
-class Location(Value, tag="location"):
+class Location(Value, frozen=True, kw_only=True, tag="location"):
     latitude: float
     longitude: float
     name: str = ""
     address: str = ""
 
 
-class TemplatePart(Value):
+class TemplatePart(Value, frozen=True, kw_only=True):
     """One variable of a template, MSG91's form: `key` is `header_1`, `body_1..N` or `button_1..N`."""
 
     key: str
@@ -62,7 +62,7 @@ class TemplatePart(Value):
     filename: str = ""
 
 
-class Template(Value, tag="template"):
+class Template(Value, frozen=True, kw_only=True, tag="template"):
     """An approved template: the only thing that may be sent outside the 24 hour session window."""
 
     name: str
@@ -71,14 +71,14 @@ class Template(Value, tag="template"):
     namespace: str = ""
 
 
-class Tap(Value, tag="tap"):
+class Tap(Value, frozen=True, kw_only=True, tag="tap"):
     """A button, list row or template quick reply that the customer tapped."""
 
     id: str
     title: str
 
 
-class Other(Value, tag="other"):
+class Other(Value, frozen=True, kw_only=True, tag="other"):
     """Something the bot cannot read (reaction, contacts, order ...): `kind` is the provider's word for it."""
 
     kind: str

@@ -10,7 +10,8 @@ Mode = Literal["bot", "model", "queue", "agent", "closed"]
 """`bot`: flows. `model`: no flow is active, a model answers. `queue`: waits for a person. `agent`: a person has it."""
 
 Move = Literal["message", "flow", "ask", "escalate", "assign", "return", "resolve", "expire"]
-"""`message`: the customer writes; `flow`: a flow starts; `ask`: a model is asked; `expire`: idle for `CONVERSATION_TIMEOUT`."""
+"""`message`: the customer writes; `flow`: a flow starts; `ask`: a model is asked; `expire`: idle for
+`CONVERSATION_TIMEOUT`."""
 
 TABLE: Mapping[tuple[Mode, Move], Mode] = {
     ("closed", "message"): "bot",

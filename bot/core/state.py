@@ -12,7 +12,7 @@ from bot.core.messages import Value
 from bot.core.modes import Mode
 
 
-class Customer(Value):
+class Customer(Value, frozen=True, kw_only=True):
     """What stays when a conversation ends."""
 
     phone: str = ""
@@ -22,8 +22,9 @@ class Customer(Value):
     opted_out: bool = False
 
 
-class Asking(Value):
-    """A model is to be asked, or has been. `ask_id` is empty during the quiet moment; `restarts` counts how often it began anew.
+class Asking(Value, frozen=True, kw_only=True):
+    """A model is to be asked, or has been. `ask_id` is empty during the quiet moment; `restarts` counts how often it
+    began anew.
 
     `instruction` comes from a flow's `model` step; `for_flow` says that the flow waits for this answer.
     """
@@ -35,7 +36,7 @@ class Asking(Value):
     restarts: int = 0
 
 
-class Conversation(Value):
+class Conversation(Value, frozen=True, kw_only=True):
     """The state of one customer's actor. `id` is empty until the first message; times are unix seconds."""
 
     mode: Mode = "closed"
