@@ -48,7 +48,8 @@ DEFAULT_TEXTS: Mapping[str, Localised] = {
 
 class OpenHours(msgspec.Struct, frozen=True, kw_only=True):
     """When people answer: for each weekday (0 = Monday) pairs of minutes since midnight in `zone`. No days: always
-    open."""
+    open.
+    """
 
     zone: ZoneInfo = ZoneInfo("UTC")
     days: dict[int, tuple[tuple[int, int], ...]] = {}

@@ -11,7 +11,8 @@ ReplyKind = Literal["flow", "model", "agent", "system"]
 
 class RecordMessage(Value, frozen=True, kw_only=True, tag="record_message"):
     """Keep a customer's message in the transcript. `unanswered` says why the bot will not answer it (`stale`,
-    `opted_out`, ...)."""
+    `opted_out`, ...).
+    """
 
     id: MessageId
     conversation: ConversationId
@@ -24,7 +25,8 @@ class RecordMessage(Value, frozen=True, kw_only=True, tag="record_message"):
 
 class SendMessage(Value, frozen=True, kw_only=True, tag="send_message"):
     """Send to the customer and keep in the transcript. `caused_at`: when the message it answers was accepted, unix
-    seconds."""
+    seconds.
+    """
 
     id: MessageId
     conversation: ConversationId
@@ -82,7 +84,8 @@ class StopTimer(Value, frozen=True, kw_only=True, tag="stop_timer"):
 
 class CloseConversation(Value, frozen=True, kw_only=True, tag="close_conversation"):
     """The conversation row is completed; a later message opens another. `by` is an agent's name, `customer`, or
-    `timeout`."""
+    `timeout`.
+    """
 
     conversation: ConversationId
     at: float

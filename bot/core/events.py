@@ -31,7 +31,8 @@ class Sender(Value, frozen=True, kw_only=True):
 
 class MessageReceived(Value, frozen=True, kw_only=True, tag="message_received"):
     """A customer's message. `provider_id` is the wamid (suffix removed); `sent_at` the message's own time, unix
-    seconds."""
+    seconds.
+    """
 
     provider_id: str
     sender: Sender
@@ -110,7 +111,8 @@ class ReturnedToBot(Value, frozen=True, kw_only=True, tag="returned_to_bot"):
 
 class CustomerMerged(Value, frozen=True, kw_only=True, tag="customer_merged"):
     """Two customers turned out to be one. `held_by_person` says the absorbed conversation was in the queue or with an
-    agent."""
+    agent.
+    """
 
     absorbed: int
     held_by_person: bool = False

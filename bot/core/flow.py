@@ -178,7 +178,8 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 class FlowPosition(Value, frozen=True, kw_only=True):
     """Where a conversation is in a flow. `pc` is the index of the operation that waits; `attempts` counts bad answers
-    to it."""
+    to it.
+    """
 
     flow_id: str
     digest: str
