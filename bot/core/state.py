@@ -44,6 +44,8 @@ class Conversation(Value, frozen=True, kw_only=True):
     id: ConversationId = ConversationId("")
     number: str = ""
     started_at: float = 0.0
+    session: str = ""
+    """The id of the present session: a conversation has a new one after `SESSION_TIMEOUT` of silence."""
     session_started_at: float = 0.0
     heard_at: float = 0.0
     """When the customer last wrote: the session window (24 hours) and both idle timeouts count from here."""
