@@ -65,7 +65,7 @@ class Vault(Sealer, Protocol):
 # --- accepting -------------------------------------------------------------------------------------------------------
 
 
-class Entry(Record):
+class Entry(Record, frozen=True, kw_only=True):
     """A sealed envelope to journal. `dedup` (16 bytes) names the event: the same event again is not appended."""
 
     dedup: bytes
@@ -75,7 +75,7 @@ class Entry(Record):
     at: float
 
 
-class Unread(Record):
+class Unread(Record, frozen=True, kw_only=True):
     """A journalled envelope that no commit has consumed."""
 
     seq: JournalSeq
@@ -83,7 +83,7 @@ class Unread(Record):
     sealed: bytes
 
 
-class Merge(Record):
+class Merge(Record, frozen=True, kw_only=True):
     """Two customers turned out to be one: `absorbed` is now part of `kept`."""
 
     kept: CustomerId
@@ -103,8 +103,20 @@ class Directory(Protocol):
         """
         ...
 
+    async def known(self, sender: Sender) -> CustomerId | None:
+        """The customer of an identity, if there is one."""
+        ...
 
-class Backlog(Record):
+    async def holder(self, conversation: ConversationId) -> CustomerId | None:
+        """Whose conversation this is; of a merged customer, the one who absorbed them."""
+        ...
+
+    async def redirect(self, absorbed: CustomerId, kept: CustomerId) -> None:
+        """Move unread journal rows that were accepted for an absorbed customer after the merge."""
+        ...
+
+
+class Backlog(Record, frozen=True, kw_only=True):
     """Journal rows that wait, parked customers aside, and the age in seconds of the oldest."""
 
     count: int
@@ -130,7 +142,7 @@ class Journal(Protocol):
     async def backlog(self) -> Backlog: ...
 
 
-class Quarantined(Record):
+class Quarantined(Record, frozen=True, kw_only=True):
     reason: str
     sealed: bytes
     at: float
@@ -145,7 +157,7 @@ class Quarantine(Protocol):
 # --- state -----------------------------------------------------------------------------------------------------------
 
 
-class Loaded(Record):
+class Loaded(Record, frozen=True, kw_only=True):
     """A customer as stored. `state` is sealed, None before the first commit. `merged_into` says who absorbed them."""
 
     version: int
@@ -154,7 +166,7 @@ class Loaded(Record):
     merged_into: CustomerId | None = None
 
 
-class ConversationRow(Record):
+class ConversationRow(Record, frozen=True, kw_only=True):
     """A projection of the state for lists and reports; times are unix seconds."""
 
     id: ConversationId
@@ -174,7 +186,7 @@ class ConversationRow(Record):
     resolution_time: float | None = None
 
 
-class MessageRow(Record):
+class MessageRow(Record, frozen=True, kw_only=True):
     """One message of either direction; an outbound one with `delivery_status` `pending` or `sending` is in the outbox.
 
     `content`, `sender_number` and `recipient_number` are sealed under the customer's key. `claimed_by` is the replica
@@ -203,7 +215,7 @@ class MessageRow(Record):
     llm_cost_estimated: bool = False
 
 
-class EffectRow(Record):
+class EffectRow(Record, frozen=True, kw_only=True):
     """An effect whose outcome comes back as an event; `sealed` under the customer's key."""
 
     id: EffectId
@@ -212,21 +224,21 @@ class EffectRow(Record):
     claimed_by: str
 
 
-class TimerRow(Record):
+class TimerRow(Record, frozen=True, kw_only=True):
     id: TimerId
     kind: str
     due: float
 
 
-class AuditRow(Record):
+class AuditRow(Record, frozen=True, kw_only=True):
     action: str
     by: str
     at: float
     detail: str
-    conversation: ConversationId
+    conversation: ConversationId | None = None
 
 
-class CustomerFacts(Record):
+class CustomerFacts(Record, frozen=True, kw_only=True):
     """What the customer's row shows beside the state: sealed name, language, opt-out and search words' fingerprints."""
 
     name: bytes
@@ -235,7 +247,7 @@ class CustomerFacts(Record):
     search: tuple[bytes, ...]
 
 
-class Write(Record):
+class Write(Record, frozen=True, kw_only=True):
     """All that one step, or several in a row, of one customer changes. It takes effect whole or not at all.
 
     Guards: the stored version is `version`, and every journal row of `consumed` is still unconsumed. `commit_id` (64
@@ -275,11 +287,25 @@ class Parking(Protocol):
 
     async def park(self, customer: CustomerId, seq: JournalSeq, error: str, attempts: int, at: float) -> None: ...
 
+    async def release(self, parked: int, *, discard: bool, at: float) -> CustomerId | None:
+        """Let the customer go on; `discard` gives the event up, with a line in the audit log. None: no such id."""
+        ...
+
+
+class FlowVersions(Protocol):
+    """The sources of flow versions, for conversations that are pinned to one that is no longer in force."""
+
+    async def keep(self, flows: Sequence[tuple[str, str, int, str]]) -> None:
+        """Remember (digest, flow id, version, source) of each flow in force."""
+        ...
+
+    async def source(self, digest: str) -> str | None: ...
+
 
 # --- sending ---------------------------------------------------------------------------------------------------------
 
 
-class SendNote(Record):
+class SendNote(Record, frozen=True, kw_only=True):
     """What became of an attempt to send. `status` `pending` with `retry_at` means: not sent, to be tried again then."""
 
     id: MessageId
@@ -294,7 +320,7 @@ class SendNote(Record):
     processing_time: float | None = None
 
 
-class Orphan(Record):
+class Orphan(Record, frozen=True, kw_only=True):
     """An outbound message whose replica is gone, claimed by us now. `uncertain`: it may have been sent already."""
 
     id: MessageId
@@ -312,7 +338,7 @@ class Orphan(Record):
     retry_at: float | None = None
 
 
-class FailedReport(Record):
+class FailedReport(Record, frozen=True, kw_only=True):
     """A report that turned a message into `failed`; the runtime journals `SendFailed` for it."""
 
     message: MessageId
@@ -321,7 +347,7 @@ class FailedReport(Record):
     code: int
 
 
-class ReportResult(Record):
+class ReportResult(Record, frozen=True, kw_only=True):
     duplicates: int
     failed: tuple[FailedReport, ...]
     accepted_messages: tuple[MessageId, ...]
@@ -329,11 +355,15 @@ class ReportResult(Record):
 
 
 class Outbox(Protocol):
-    async def note(self, notes: Sequence[SendNote]) -> None:
+    async def note(self, notes: Sequence[SendNote]) -> Sequence[FailedReport]:
         """Record outcomes in order. A status never goes backwards; repeating is safe.
 
-        A report that arrived before the provider's answer was noted is applied here.
+        A report that arrived before the provider's answer was noted is applied here; those that failed come back.
         """
+        ...
+
+    async def settle(self) -> Sequence[FailedReport]:
+        """Apply reports that were written at the same moment as the note they waited for. For the sweep."""
         ...
 
     async def report(self, reports: Sequence[DeliveryReport], at: float) -> ReportResult:
@@ -349,14 +379,14 @@ class Outbox(Protocol):
         ...
 
 
-class OrphanEffect(Record):
+class OrphanEffect(Record, frozen=True, kw_only=True):
     id: EffectId
     customer: CustomerId
     data_key: bytes
     sealed: bytes
 
 
-class ModelCall(Record):
+class ModelCall(Record, frozen=True, kw_only=True):
     """What one question to the models cost, for accounts and caps."""
 
     id: EffectId
@@ -388,7 +418,7 @@ class Effects(Protocol):
         ...
 
 
-class DueTimer(Record):
+class DueTimer(Record, frozen=True, kw_only=True):
     id: TimerId
     customer: CustomerId
     kind: str
@@ -411,7 +441,7 @@ class Replicas(Protocol):
 # --- seats -----------------------------------------------------------------------------------------------------------
 
 
-class Seat(Record):
+class Seat(Record, frozen=True, kw_only=True):
     """The answer to a take. With `granted` the lease is ours and the snapshot, if there was one, comes along."""
 
     granted: bool
@@ -419,7 +449,7 @@ class Seat(Record):
     snapshot: Loaded | None = None
 
 
-class Keep(Record):
+class Keep(Record, frozen=True, kw_only=True):
     customer: CustomerId
     loaded: Loaded
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from bot.core.flow import Flow, Localised
+from bot.core.triggers import TriggerIndex, index_triggers
 
 DEFAULT_WORDS: Mapping[str, tuple[str, ...]] = {
     "menu": ("menu", "restart"),
@@ -79,9 +80,16 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
-    """`flows`: current version by flow id. `versions`: every version some conversation may still be on, by digest."""
+    """`flows`: current version by flow id. `versions`: every version some conversation may still be on, by digest.
+
+    `triggers` is made from `flows` and need not be given.
+    """
 
     version: str
     rules: Rules
     flows: Mapping[str, Flow]
     versions: Mapping[str, Flow]
+    triggers: TriggerIndex = msgspec.field(default_factory=lambda: index_triggers(()))
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "triggers", index_triggers(self.flows.values()))

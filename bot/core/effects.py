@@ -1,4 +1,7 @@
-"""What a step asks for. Durable effects commit with the state; the others are told to the outside after the commit."""
+"""What a step asks for. Every effect commits with the state; after the commit the replica that committed performs it.
+
+Telling the desk and counting are not effects: the runtime does them for every commit.
+"""
 
 from typing import Literal
 
@@ -99,14 +102,6 @@ class WriteAudit(Value, frozen=True, kw_only=True, tag="write_audit"):
     detail: str = ""
 
 
-class NotifyDesk(Value, frozen=True, kw_only=True, tag="notify_desk"):
-    """Not durable: whoever watches the desk should look again."""
-
-    conversation: ConversationId
-    what: str
-
-
-Durable = (
+Effect = (
     RecordMessage | SendMessage | WithholdMessage | AskModel | StartTimer | StopTimer | CloseConversation | WriteAudit
 )
-Effect = Durable | NotifyDesk

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from bot.core.ids import EffectId, MessageId, TimerId
+from bot.core.ids import ConversationId, EffectId, MessageId, TimerId
 from bot.core.messages import Inbound, Outbound, Value
 
 TimerKind = Literal["quiet", "session", "conversation"]
@@ -81,8 +81,22 @@ class SendFailed(Value, frozen=True, kw_only=True, tag="send_failed"):
 
 
 class AgentReplied(Value, frozen=True, kw_only=True, tag="agent_replied"):
+    """A person answers. `conversation`, here and below, is the one they had before them; empty: whichever is open."""
+
     agent: str
     content: Outbound
+    conversation: ConversationId = ConversationId("")
+
+
+class NoticeRequested(Value, frozen=True, kw_only=True, tag="notice_requested"):
+    """A message to the customer that the company begins; who holds the conversation stays as it is.
+
+    `phone` is the number it goes to, for a customer who never wrote.
+    """
+
+    by: str
+    content: Outbound
+    phone: str = ""
 
 
 class AgentAssigned(Value, frozen=True, kw_only=True, tag="agent_assigned"):
@@ -90,6 +104,7 @@ class AgentAssigned(Value, frozen=True, kw_only=True, tag="agent_assigned"):
 
     agent: str
     by: str = ""
+    conversation: ConversationId = ConversationId("")
 
 
 class EscalationRequested(Value, frozen=True, kw_only=True, tag="escalation_requested"):
@@ -98,15 +113,18 @@ class EscalationRequested(Value, frozen=True, kw_only=True, tag="escalation_requ
     by: str
     department: str = "general"
     reason: str = ""
+    conversation: ConversationId = ConversationId("")
 
 
 class ConversationResolved(Value, frozen=True, kw_only=True, tag="conversation_resolved"):
     by: str
     note: str = ""
+    conversation: ConversationId = ConversationId("")
 
 
 class ReturnedToBot(Value, frozen=True, kw_only=True, tag="returned_to_bot"):
     by: str
+    conversation: ConversationId = ConversationId("")
 
 
 class CustomerMerged(Value, frozen=True, kw_only=True, tag="customer_merged"):
@@ -135,6 +153,7 @@ Event = (
     | ModelFailed
     | SendFailed
     | AgentReplied
+    | NoticeRequested
     | AgentAssigned
     | EscalationRequested
     | ConversationResolved

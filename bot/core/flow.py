@@ -1,17 +1,15 @@
-"""A compiled flow: a flat tuple of operations that the interpreter walks by index, and the position of a conversation
-in it.
+"""A compiled flow: a flat tuple of operations that the interpreter walks by index, and a conversation's position in it.
 
-Nested `steps` are flattened: a conditional becomes a `Branch` with the index where its `else_steps` begin, and a
-`Jump` over
-them. Targets are indexes, so a position is one small number; it stays right because a conversation is pinned to the
-digest of
-the version it started with.
+Nested `steps` are flattened: a conditional becomes a `Branch` with the index where its `else_steps` begin, and a `Jump`
+over them. Targets are indexes, so a position is one small number; it stays right because a conversation is pinned to
+the digest of the version it started with.
 """
 
 from typing import Literal, Protocol
 
 import msgspec
 
+from bot.core.expressions import Condition
 from bot.core.messages import Value
 
 Scalar = str | int | float | bool
@@ -19,10 +17,12 @@ Localised = dict[str, str]
 """A text by language code; the key `""` holds a text that was written without languages."""
 
 
-class Program(Protocol):
-    """A compiled CEL expression."""
-
-    def execute(self, context: dict[str, object]) -> object: ...
+def in_language(text: Localised, language: str, default: str) -> str:
+    """The text in `language`, else in the language it is a kind of (`en` for `en-IN`), else in the default one."""
+    for code in (language, language.partition("-")[0], default, ""):
+        if code in text:
+            return text[code]
+    return next(iter(text.values()), "")
 
 
 class Pattern(Protocol):
@@ -42,11 +42,14 @@ class Say(Op, frozen=True, kw_only=True):
     text: Localised
 
 
+AnswerType = Literal["", "email", "phone", "number", "date"]
+
+
 class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """What the whole answer must be. Exactly one of the two is set."""
 
     pattern: Pattern | None = None
-    type: Literal["", "email", "phone", "number", "date"] = ""
+    type: AnswerType = ""
 
 
 class Ask(Op, frozen=True, kw_only=True):
@@ -85,12 +88,15 @@ Action = Goto | SwitchFlow | HandOver | Continue | Finish
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice of a menu. `id` is the payload sent with it; it is unique in the flow."""
+    """One choice of a menu. `id` is the payload sent with it, unique in the flow; `value` is stored in place of the
+    title where it is not empty, so that conditions need not know every language.
+    """
 
     id: str
     title: Localised
     description: Localised
     action: Action
+    value: str = ""
 
 
 class Menu(Op, frozen=True, kw_only=True):
@@ -107,8 +113,7 @@ class Menu(Op, frozen=True, kw_only=True):
 class Branch(Op, frozen=True, kw_only=True):
     """Go on with the next operation when `condition` holds, else at `otherwise`."""
 
-    condition: Program
-    names: tuple[str, ...]
+    condition: Condition
     otherwise: int
 
 
@@ -123,7 +128,10 @@ class SetValues(Op, frozen=True, kw_only=True):
 
 
 class AskModelStep(Op, frozen=True, kw_only=True):
+    """A model answers the customer's last message; its reply is also stored in `variable` when one is named."""
+
     instruction: str
+    variable: str = ""
 
 
 class Escalate(Op, frozen=True, kw_only=True):
@@ -172,7 +180,6 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     triggers: tuple[Trigger, ...]
     ops: tuple[Operation, ...]
     closing: Localised
-    default_language: str
     source: str
 
 

@@ -104,3 +104,22 @@ def spoken(content: Outbound | Inbound) -> str:
             return f"[template {name}]"
         case Other(kind=kind, text=text):
             return text or f"[{kind}]"
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Inbound | Outbound] = msgspec.msgpack.Decoder(Inbound | Outbound)
+_outbound_decoder: msgspec.msgpack.Decoder[Outbound] = msgspec.msgpack.Decoder(Outbound)
+
+
+def encode_content(content: Inbound | Outbound) -> bytes:
+    return _encoder.encode(content)
+
+
+def decode_outbound(data: bytes) -> Outbound:
+    """As `decode_content`, for a message of ours."""
+    return _outbound_decoder.decode(data)
+
+
+def decode_content(data: bytes) -> Inbound | Outbound:
+    """The content `encode_content` wrote. Raises `msgspec.DecodeError` for anything else."""
+    return _decoder.decode(data)

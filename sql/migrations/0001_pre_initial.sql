@@ -1,4 +1,5 @@
 -- The tables of the service. Text, names and identities are bytea sealed by the application; see docs/architecture.md.
+-- Sealed values are random bytes: `storage external` spares PostgreSQL the attempt to compress them.
 
 create table keyring (
   name text primary key,
@@ -20,9 +21,12 @@ create table users (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 ) with (fillfactor = 70);
+alter table users alter column state set storage external;
 comment on column users.data_key is 'The customer''s data key, wrapped; null once it was destroyed (erasure).';
 comment on column users.version is 'The guard of every write of this customer''s conversation.';
+comment on column users.commit_id is 'The last write, so that one whose answer was lost recognises itself.';
 create index users_search on users using gin (search);
+create index users_merged on users (merged_into) where merged_into is not null;
 
 create table identities (
   hash bytea primary key,
@@ -31,8 +35,11 @@ create table identities (
   sealed bytea not null,
   created_at timestamptz not null default now()
 );
+comment on column identities.hash is 'Keyed fingerprint of kind and value; sealed holds the value under the customer''s key.';
 create index identities_user on identities (user_id);
 
+-- No index holds a column that every message changes, so that such updates stay within their page. Lists go by id, which
+-- is a UUID of version 7 and so in order of creation.
 create table conversations (
   id uuid primary key,
   session_id text not null,
@@ -54,8 +61,8 @@ create table conversations (
 ) with (fillfactor = 70);
 comment on column conversations.resolution_time is 'Seconds from created_at to completed_at, when a person resolved it.';
 create index conversations_user on conversations (user_id, created_at desc);
-create index conversations_recent on conversations (updated_at desc, id desc);
-create index conversations_status on conversations (status, updated_at desc, id desc) where status in ('queue', 'agent');
+create index conversations_open on conversations (user_id) where completed_at is null;
+create index conversations_held on conversations (id) where status in ('queue', 'agent');
 
 create table messages (
   id uuid primary key,
@@ -75,9 +82,11 @@ create table messages (
     check (delivery_status in ('received', 'pending', 'sending', 'sent', 'delivered', 'read', 'failed', 'withheld')),
   failure_reason text not null default '',
   failure_code integer not null default 0,
-  attempts smallint not null default 0,
+  attempts integer not null default 0,
   retry_at timestamptz,
   claimed_by text not null default '',
+  claimed_until timestamptz,
+  reported smallint not null default 0,
   agent text not null default '',
   unanswered text not null default '',
   is_from_llm boolean not null default false,
@@ -89,15 +98,25 @@ create table messages (
   created_at timestamptz not null,
   sent_at timestamptz,
   delivered_at timestamptz,
-  read_at timestamptz
+  read_at timestamptz,
+  constraint messages_claimed check ((claimed_by <> '') = (delivery_status in ('pending', 'sending')))
 ) with (fillfactor = 80);
+alter table messages alter column content set storage external;
 comment on column messages.seq is 'The order of a conversation.';
+comment on column messages.claimed_by is 'The replica that sends it; empty as soon as there is nothing left to send.';
+comment on column messages.claimed_until is 'Nobody else may claim it before, whatever the replica''s row says.';
+comment on column messages.reported is 'Statuses that delivery reports told: 1 sent, 2 failed, 4 delivered, 8 read.';
 comment on column messages.processing_time is 'Seconds from the accepted webhook to the provider''s acceptance of the reply.';
 comment on column messages.unanswered is 'Why the bot decided not to answer (stale, opted_out, person, ...).';
 create index messages_conversation on messages (conversation_id, seq);
-create index messages_outbox on messages (claimed_by, seq) where delivery_status in ('pending', 'sending');
+create index messages_outbox on messages (claimed_by, seq) where claimed_by <> '';
 create index messages_provider on messages (msg91_message_id) where direction = 'outbound' and msg91_message_id is not null;
 create index messages_request on messages (request_id) where request_id is not null;
+
+create function delivery_rank(status text) returns integer
+  language sql immutable parallel safe
+  as $$ select array_position(array['pending', 'sending', 'sent', 'failed', 'delivered', 'read'], status) $$;
+comment on function delivery_rank is 'How far a message of ours got, the order of bot/core/delivery.py; null for other statuses.';
 
 create table journal (
   seq bigint generated always as identity primary key,
@@ -106,9 +125,12 @@ create table journal (
   kind text not null,
   sealed bytea not null,
   accepted_at timestamptz not null,
-  consumed_at timestamptz
-) with (fillfactor = 80);
+  consumed_at timestamptz,
+  commit_id bigint
+);
+alter table journal alter column sealed set storage external;
 comment on table journal is 'Every accepted event, sealed under the service''s key; consumed by mark, never by high-water mark.';
+comment on column journal.commit_id is 'The write that consumed it, so that one whose answer was lost recognises itself.';
 create index journal_unread on journal (user_id, seq) include (accepted_at) where consumed_at is null;
 
 create table effects (
@@ -120,7 +142,9 @@ create table effects (
   created_at timestamptz not null,
   done_at timestamptz
 );
+alter table effects alter column sealed set storage external;
 create index effects_open on effects (claimed_by, created_at) where done_at is null;
+create index effects_user on effects (user_id) where done_at is null;
 
 create table timers (
   id uuid primary key,
@@ -129,22 +153,26 @@ create table timers (
   due_at timestamptz not null
 );
 create index timers_due on timers (due_at);
+create index timers_user on timers (user_id);
 
 create table reports (
   dedup bytea primary key,
-  message_id uuid,
   msg91_message_id text,
   request_id text,
-  status text not null,
+  recipient bytea,
+  status text not null check (status in ('sent', 'failed', 'delivered', 'read')),
   reason text not null default '',
   code integer not null default 0,
-  reported_at timestamptz,
+  reported_at timestamptz not null,
   received_at timestamptz not null,
-  matched boolean not null
+  matched_at timestamptz
 );
-comment on table reports is 'Delivery reports; those not matched wait for the answer of the send call they overtook.';
-create index reports_waiting on reports (msg91_message_id) where not matched;
-create index reports_waiting_request on reports (request_id) where not matched;
+comment on table reports is
+  'Delivery reports of messages not known when they came: they overtook the answer of the send call, or are not ours.';
+comment on column reports.recipient is 'Fingerprint of the phone number; a request id alone may stand for many messages.';
+create index reports_waiting on reports (received_at) where matched_at is null;
+create index reports_provider on reports (msg91_message_id) where matched_at is null;
+create index reports_request on reports (request_id) where matched_at is null;
 
 create table model_calls (
   id uuid primary key,
@@ -156,7 +184,7 @@ create table model_calls (
   completion_tokens integer not null,
   cost_usd numeric(14, 8) not null,
   estimated boolean not null,
-  attempts smallint not null,
+  attempts integer not null,
   seconds double precision not null,
   generation_id text not null,
   created_at timestamptz not null
@@ -194,8 +222,10 @@ create index audit_user on audit (user_id, id desc);
 create table replicas (
   id text primary key,
   started_at timestamptz not null default now(),
-  seen_at timestamptz not null default now()
+  seen_at timestamptz not null default now(),
+  gone_at timestamptz not null
 );
+comment on column replicas.gone_at is 'When it counts as gone unless it says again that it lives; then its claims are orphans.';
 
 create table flow_versions (
   digest text primary key,

@@ -1,0 +1,29 @@
+"""Effects whose outcome comes back as an event, and the accounts of what models cost."""
+
+from collections.abc import Sequence
+
+from bot.adapters.postgres.columns import as_json
+from bot.adapters.postgres.pool import Database
+from bot.core.ids import EffectId
+from bot.ports import ModelCall, OrphanEffect
+
+
+class PostgresEffects:
+    """Fulfils `bot.ports.Effects`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def orphans(self, me: str, limit: int) -> Sequence[OrphanEffect]:
+        rows = await self._database.fetch("effects_orphans", me, limit)
+        return [
+            OrphanEffect(id=EffectId(str(id_)), customer=customer, data_key=data_key or b"", sealed=sealed)
+            for id_, customer, data_key, sealed in rows
+        ]
+
+    async def account(self, calls: Sequence[ModelCall]) -> None:
+        await self._database.fetch("effects_account", as_json(calls))
+
+    async def spent_since(self, at: float) -> float:
+        spent: float = (await self._database.fetch("effects_spent", at))[0]["spent"]
+        return spent

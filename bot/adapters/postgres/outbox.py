@@ -1,0 +1,166 @@
+"""Outgoing messages in PostgreSQL: what became of each attempt to send, what reports say, and what a lost replica left.
+
+The order of statuses is that of `bot.core.delivery`. Reports that come before the provider's answer was noted wait in a
+table of their own and are applied when the note brings the id by which they are matched.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from bot.adapters.postgres.columns import as_json
+from bot.adapters.postgres.pool import Database
+from bot.core.delivery import DeliveryStatus, advance
+from bot.core.ids import CustomerId, MessageId
+from bot.ports import FailedReport, Orphan, ReportResult, SendNote, Vault
+from bot.wire.msg91.reports import DeliveryReport, ReportStatus
+
+_BIT: Final[Mapping[ReportStatus, int]] = {"sent": 1, "failed": 2, "delivered": 4, "read": 8}
+"""What `messages.reported` adds up."""
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """A report as `outbox_report` takes it."""
+
+    id: UUID | None
+    provider_id: str | None
+    request_id: str | None
+    recipient64: bytes | None
+    status: ReportStatus
+    bit: int
+    reason: str
+    code: int
+    at: float
+    dedup64: bytes
+
+
+class _Applied(msgspec.Struct, frozen=True):
+    """A report that was matched, with what was before its batch."""
+
+    message: MessageId
+    customer: CustomerId
+    before: DeliveryStatus
+    reported: int
+    status: ReportStatus
+    reason: str
+    code: int
+
+
+class PostgresOutbox:
+    """Fulfils `bot.ports.Outbox`. The vault is for the fingerprints of recipients."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self._database = database
+        self._vault = vault
+
+    async def note(self, notes: Sequence[SendNote]) -> Sequence[FailedReport]:
+        """Of several notes of one message the last counts. Returns what reports that waited for a note turned into
+        `failed`.
+        """
+        last = {note.id: note for note in notes}
+        waiting = await self._database.fetch("outbox_note", as_json(list(last.values())))
+        return await self._settle(waiting)
+
+    async def report(self, reports: Sequence[DeliveryReport], at: float) -> ReportResult:
+        """A message is found by our own reference, else the provider's id, else the call's id and the recipient."""
+        told = [self._told(report, at) for report in reports]
+        rows = await self._database.fetch("outbox_report", as_json(told), at)
+        matched = [
+            _Applied(MessageId(str(id_)), customer, before, reported, report.status, report.reason, report.code)
+            for report, (_, id_, customer, before, reported, _) in zip(told, rows, strict=True)
+            if id_ is not None
+        ]
+        unknown = [row for row in rows if row["id"] is None]
+        result = _result(matched)
+        known_already = sum(row["dedup"] is None for row in unknown)
+        late = await self._settle(unknown)  # the note may have been written at the same moment
+        return ReportResult(
+            duplicates=result.duplicates + known_already,
+            failed=result.failed + late,
+            accepted_messages=result.accepted_messages,
+        )
+
+    async def settle(self) -> Sequence[FailedReport]:
+        """Apply reports that still wait although their message is known: those whose note was written at the same
+        moment. To be called now and then; returns what turned into `failed`.
+        """
+        return await self._settle(await self._database.fetch("outbox_overlooked"))
+
+    async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
+        """All that a gone replica left of at most `limit` customers, each customer's in order."""
+        rows = await self._database.fetch("outbox_orphans", me, limit)
+        return [_orphan(row) for row in rows]
+
+    async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
+        """Confirmed for as long as the last beat of `me` said it may be silent."""
+        mine = {str(row["id"]) for row in await self._database.fetch("outbox_still_mine", me, ids)}
+        return [id_ for id_ in ids if id_ in mine]
+
+    async def _settle(self, waiting: Iterable[Any]) -> tuple[FailedReport, ...]:
+        dedups = [row["dedup"] for row in waiting if row["dedup"] is not None]
+        if not dedups:
+            return ()
+        rows = await self._database.fetch("outbox_settle", dedups)
+        return _result(_Applied(MessageId(str(row["id"])), *row[2:]) for row in rows).failed
+
+    def _told(self, report: DeliveryReport, at: float) -> _Told:
+        return _Told(
+            id=_uuid(report.message_id),
+            provider_id=report.provider_id or None,
+            request_id=report.request_id or None,
+            recipient64=self._vault.fingerprint("phone", report.recipient) if report.recipient else None,
+            status=report.status,
+            bit=_BIT[report.status],
+            reason=report.reason,
+            code=report.code,
+            at=at if report.at is None else report.at,
+            dedup64=_dedup(report),
+        )
+
+
+def _result(applied: Iterable[_Applied]) -> ReportResult:
+    """What a batch of matched reports changed, told in their order."""
+    status: dict[MessageId, DeliveryStatus] = {}
+    reported: dict[MessageId, int] = {}
+    first: dict[MessageId, _Applied] = {}
+    failures: dict[MessageId, FailedReport] = {}
+    duplicates = 0
+    for report in applied:
+        id_ = report.message
+        first.setdefault(id_, report)
+        seen = reported.setdefault(id_, report.reported)
+        duplicates += bool(seen & _BIT[report.status])
+        reported[id_] = seen | _BIT[report.status]
+        status[id_] = advance(status.get(id_, report.before), report.status)
+        if report.status == "failed":
+            failures.setdefault(
+                id_, FailedReport(message=id_, customer=report.customer, reason=report.reason, code=report.code)
+            )
+    return ReportResult(
+        duplicates=duplicates,
+        failed=tuple(failures[id_] for id_ in status if status[id_] == "failed" != first[id_].before),
+        accepted_messages=tuple(
+            id_ for id_ in status if first[id_].before in {"pending", "sending"} and status[id_] != "failed"
+        ),
+    )
+
+
+def _orphan(row: Any) -> Orphan:
+    fields = dict(row) | {"id": str(row["id"]), "conversation": str(row["conversation"])}
+    return Orphan(**fields | {"data_key": row["data_key"] or b""})
+
+
+def _uuid(text: str) -> UUID | None:
+    """None for a reference that is none of ours: another system may send from the same account."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _dedup(report: DeliveryReport) -> bytes:
+    parts = (report.message_id, report.provider_id, report.request_id, report.recipient, report.status)
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,0 +1,73 @@
+"""All stores of one database, opened together."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+
+from bot.adapters.postgres.directory import PostgresDirectory
+from bot.adapters.postgres.effects import PostgresEffects
+from bot.adapters.postgres.flow_versions import PostgresFlowVersions
+from bot.adapters.postgres.journal import PostgresJournal
+from bot.adapters.postgres.keyring import PostgresKeyring
+from bot.adapters.postgres.migrations import load_migrations, migrate, pending
+from bot.adapters.postgres.outbox import PostgresOutbox
+from bot.adapters.postgres.parking import PostgresParking
+from bot.adapters.postgres.pool import Database, connect
+from bot.adapters.postgres.quarantine import PostgresQuarantine
+from bot.adapters.postgres.queries import load_queries
+from bot.adapters.postgres.records import PostgresRecords
+from bot.adapters.postgres.replicas import PostgresReplicas
+from bot.adapters.postgres.store import PostgresStore
+from bot.adapters.postgres.timers import PostgresTimers
+from bot.adapters.postgres.watch import PostgresWatch
+from bot.ports import Vault
+
+
+class Base:
+    """A connected database before its keys are known: migrations and the keyring."""
+
+    def __init__(self, pool: asyncpg.Pool, queries: Mapping[str, str], sql_dir: Path) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._sql_dir = sql_dir
+        self.database = Database(pool, queries)
+        self.keyring = PostgresKeyring(self.database)
+
+    async def pending_migrations(self) -> Sequence[str]:
+        return await pending(self._pool, self._queries, load_migrations(self._sql_dir))
+
+    async def migrate(self) -> Sequence[str]:
+        """Apply what is pending; its names."""
+        return await migrate(self._pool, self._queries, load_migrations(self._sql_dir))
+
+
+class Stores:
+    """One adapter for each port of `bot.ports` and `bot.records` that PostgreSQL fulfils."""
+
+    def __init__(self, base: Base, vault: Vault) -> None:
+        database = base.database
+        self.base = base
+        self.store = PostgresStore(database)
+        self.journal = PostgresJournal(database)
+        self.directory = PostgresDirectory(database, vault)
+        self.quarantine = PostgresQuarantine(database)
+        self.parking = PostgresParking(database)
+        self.outbox = PostgresOutbox(database, vault)
+        self.effects = PostgresEffects(database)
+        self.timers = PostgresTimers(database)
+        self.replicas = PostgresReplicas(database)
+        self.flow_versions = PostgresFlowVersions(database)
+        self.records = PostgresRecords(database, vault)
+        self.watch = PostgresWatch(database)
+
+
+@asynccontextmanager
+async def opened(url: str, *, sql_dir: Path, size: int = 8, statement_timeout_s: float = 10.0) -> AsyncIterator[Base]:
+    """A connected database, closed at the end. Raises `bot.ports.Unavailable` when it cannot be reached."""
+    pool = await connect(url, size=size, statement_timeout_s=statement_timeout_s)
+    try:
+        yield Base(pool, load_queries(sql_dir), sql_dir)
+    finally:
+        pool.terminate()

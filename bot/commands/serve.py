@@ -1,0 +1,69 @@
+"""`bot serve`: the service in production."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from bot.adapters.embedded import Embedded
+from bot.app import Service, running
+from bot.commands.migrate import migrate
+from bot.config import Settings
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 2.0
+"""Seconds that answers under way have once everything is drained."""
+
+
+async def serve(
+    settings: Settings, *, embedded: Path | None = None, started: Callable[[Service, int], None] = lambda *_: None
+) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads the flows. `started` hears of the port once it is open.
+
+    With `embedded`, whichever store has no address is started in that folder, and the schema is brought up to date.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        if embedded is not None:
+            settings = await with_stores(settings, embedded, stack)
+            await migrate(settings)
+        service = await stack.enter_async_context(running(settings))
+        runner = web.AppRunner(service.web(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(service.stop)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        await site.start()
+        loop.add_signal_handler(signal.SIGHUP, lambda: service.tasks.spawn(_reload(service), "reload"))
+        port = runner.addresses[0][1]
+        log.info("ready", extra={"port": port, "replica_id": service.me})
+        started(service, port)
+        await stop.wait()
+        log.info("stopping", extra={"letters": service.registry.letters, "outgoing": len(service.delivery)})
+    log.info("stopped")
+
+
+async def with_stores(settings: Settings, folder: Path, stack: AsyncExitStack) -> Settings:
+    """Start the embedded server for each store that has no address."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    wanted = Embedded(folder, postgres=not settings.database_url, redis=not settings.redis_url)
+    urls = await stack.enter_async_context(wanted)
+    return msgspec.structs.replace(
+        settings,
+        database_url=settings.database_url or urls.database,
+        redis_url=settings.redis_url or urls.redis,
+    )
+
+
+async def _reload(service: Service) -> None:
+    for problem in await service.shelf.reload():
+        log.error("the flows were not reloaded: %s", problem)

@@ -1,0 +1,318 @@
+"""The door to the rules: `step`. Everything that happens to a conversation passes here, and nothing else changes one.
+
+A step is a pure function of the conversation, the sealed event and the rules in force, so a journal of envelopes
+replays
+to the same conversation. What cannot be done is a refusal in the result, never an exception.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from bot.core.book import Book
+from bot.core.draft import Draft
+from bot.core.effects import Effect, WithholdMessage
+from bot.core.events import (
+    AgentAssigned,
+    AgentReplied,
+    ConversationResolved,
+    CustomerMerged,
+    Envelope,
+    EscalationRequested,
+    Event,
+    MessageReceived,
+    ModelAnswered,
+    ModelFailed,
+    NoticeRequested,
+    PreferencesChanged,
+    ReturnedToBot,
+    Sender,
+    SendFailed,
+    TimerFired,
+)
+from bot.core.fitting import plain
+from bot.core.hearing import apologise, escalate, follow, hear, meet, scene
+from bot.core.ids import MessageId
+from bot.core.interpreter import after_model
+from bot.core.messages import Outbound, Text, Value
+from bot.core.modes import held_by_person
+from bot.core.prompt import read_reply
+from bot.core.state import Conversation
+from bot.core.window import WINDOW_SECONDS, may_send
+
+STOPPED_MARKETING = 131050
+"""Meta: the customer stopped messages from this business."""
+
+DEEDS = AgentReplied | AgentAssigned | EscalationRequested | ConversationResolved | ReturnedToBot
+"""What people do to one particular conversation."""
+
+TIMER_SLACK = 0.5
+"""Seconds by which a timer may be early and still count."""
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """What came of an envelope. `refusal` says why nothing, or not all, of what was asked for was done."""
+
+    conversation: Conversation
+    effects: tuple[Effect, ...]
+    refusal: str = ""
+    counted: tuple[str, ...] = ()
+    """Things worth counting: `over_budget`, `condition_fault`."""
+
+
+def step(conversation: Conversation, envelope: Envelope, book: Book) -> Step:
+    """Apply one event. Total: any event in any state gives a step."""
+    draft = Draft(conversation, envelope, book)
+    if _is_for_present(draft, envelope.event):
+        _apply(draft, envelope.event)
+    return Step(
+        conversation=draft.finished(), effects=tuple(draft.effects), refusal=draft.refusal, counted=tuple(draft.counted)
+    )
+
+
+def needs_flow(conversation: Conversation, book: Book) -> str | None:
+    """The digest of the flow version this conversation is pinned to, when `book` does not have it."""
+    flow = conversation.flow
+    if flow is None or flow.digest in book.versions:
+        return None
+    return flow.digest
+
+
+def _is_for_present(draft: Draft, event: Event) -> bool:
+    """What a person did to a conversation that is no longer the customer's present one has no effect."""
+    if isinstance(event, DEEDS) and event.conversation not in {"", draft.id}:
+        draft.refuse("this is not the customer's present conversation")
+        return False
+    return True
+
+
+def _apply(draft: Draft, event: Event) -> None:
+    match event:
+        case MessageReceived():
+            hear(draft, event)
+        case TimerFired():
+            _timer_fired(draft, event)
+        case ModelAnswered():
+            _model_answered(draft, event)
+        case ModelFailed():
+            _model_failed(draft, event)
+        case SendFailed():
+            _send_failed(draft, event)
+        case AgentReplied():
+            _agent_replied(draft, event)
+        case NoticeRequested():
+            _notice_requested(draft, event)
+        case AgentAssigned():
+            _agent_assigned(draft, event)
+        case EscalationRequested():
+            _escalation_requested(draft, event)
+        case ConversationResolved():
+            _resolved(draft, event)
+        case ReturnedToBot():
+            _returned(draft, event)
+        case CustomerMerged():
+            _merged(draft, event)
+        case PreferencesChanged():
+            _preferences_changed(draft, event)
+        case _:
+            assert_never(event)
+
+
+# --- timers ----------------------------------------------------------------------------------------------------------
+
+
+def _timer_fired(draft: Draft, event: TimerFired) -> None:
+    if draft.timers.get(event.kind) != event.timer_id:
+        draft.refuse("the timer was stopped")
+        return
+    draft.stop_timer(event.kind)
+    if event.kind == "quiet":
+        draft.put_question()
+    elif event.kind == "session":
+        _session_timer(draft)
+    else:
+        _conversation_timer(draft)
+
+
+def _session_timer(draft: Draft) -> None:
+    """A timer is not moved by each message; when it fires it looks how long the silence really was."""
+    due = draft.heard_at + draft.rules.session_timeout
+    if draft.at < due - TIMER_SLACK:
+        draft.start_timer("session", due)
+        return
+    if not held_by_person(draft.mode):
+        draft.flow = None
+        draft.drop_question()
+    draft.start_timer("conversation", draft.heard_at + draft.rules.conversation_timeout)
+
+
+def _conversation_timer(draft: Draft) -> None:
+    due = draft.heard_at + draft.rules.conversation_timeout
+    if held_by_person(draft.mode):
+        draft.start_timer("conversation", draft.at + draft.rules.conversation_timeout)
+        return
+    if draft.at < due - TIMER_SLACK:
+        draft.start_timer("conversation", due)
+        return
+    if draft.move("expire"):
+        draft.close_conversation(by="timeout", expired=True)
+
+
+# --- model -----------------------------------------------------------------------------------------------------------
+
+
+def _awaited(draft: Draft, ask_id: str) -> bool:
+    return draft.asking is not None and draft.asking.ask_id == ask_id
+
+
+def _model_answered(draft: Draft, event: ModelAnswered) -> None:
+    draft.spent_usd += event.use.cost_usd
+    asking = draft.asking
+    if asking is None or asking.ask_id != event.ask_id:
+        _keep_void_answer(draft, event)
+        return
+    draft.asking = None
+    reply = read_reply(event.text)
+    if not reply.text and not reply.wants_person:
+        _give_up(draft)
+        return
+    draft.say(*plain(reply.text), kind="model", use=event.use, caused_at=asking.caused_at)
+    if reply.wants_person:
+        escalate(draft, reason="The model could not help.")
+    elif asking.for_flow and draft.flow is not None:
+        follow(draft, after_model(draft.book, draft.flow, scene(draft, ""), reply.text))
+
+
+def _keep_void_answer(draft: Draft, event: ModelAnswered) -> None:
+    draft.refuse("the question is void")
+    if held_by_person(draft.mode):
+        draft.effects.append(
+            WithholdMessage(
+                id=MessageId(draft.fresh()), conversation=draft.id, text=event.text, use=event.use, at=draft.at
+            )
+        )
+
+
+def _model_failed(draft: Draft, event: ModelFailed) -> None:
+    draft.spent_usd += event.use.cost_usd
+    if not _awaited(draft, event.ask_id):
+        draft.refuse("the question is void")
+        return
+    draft.asking = None
+    if event.failure == "refused":
+        escalate(draft, reason="The model refused to answer; a person should look.")
+        return
+    _give_up(draft)
+
+
+def _give_up(draft: Draft) -> None:
+    draft.flow = None
+    apologise(draft)
+
+
+# --- delivery --------------------------------------------------------------------------------------------------------
+
+
+def _send_failed(draft: Draft, event: SendFailed) -> None:
+    if event.code == STOPPED_MARKETING and not draft.customer.opted_out:
+        draft.customer = msgspec.structs.replace(draft.customer, opted_out=True)
+        draft.audit("opted_out", by="provider")
+        return
+    if draft.mode not in {"bot", "model"} or draft.at - draft.heard_at > WINDOW_SECONDS:
+        return
+    escalate(draft, reason=f"A message could not be delivered: {event.reason}"[:500], say=False)
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def _agent_replied(draft: Draft, event: AgentReplied) -> None:
+    if not _may_reach(draft, event.content):
+        return
+    if draft.mode != "agent" or draft.agent != event.agent:
+        _take(draft, event.agent, by=event.agent)
+    _send_from_person(draft, event.content, event.agent)
+
+
+def _notice_requested(draft: Draft, event: NoticeRequested) -> None:
+    meet(draft, Sender(phone=event.phone))
+    if not _may_reach(draft, event.content):
+        return
+    if draft.mode == "closed":
+        draft.move("message")
+        draft.open_conversation()
+    _send_from_person(draft, event.content, event.by)
+
+
+def _may_reach(draft: Draft, content: Outbound) -> bool:
+    if not draft.customer.phone:
+        draft.refuse("the customer has no phone number the provider can send to")
+    elif draft.customer.opted_out:
+        draft.refuse("the customer opted out of messages")
+    elif not may_send(content, heard_at=draft.heard_at, at=draft.at):
+        draft.refuse("the 24 hour session window is closed: send a template")
+    return not draft.refusal
+
+
+def _send_from_person(draft: Draft, content: Outbound, agent: str) -> None:
+    contents = plain(content.text) if isinstance(content, Text) else (content,)
+    draft.say(*contents, kind="agent", agent=agent)
+
+
+def _take(draft: Draft, agent: str, *, by: str) -> bool:
+    """Give the conversation to `agent`; what the bot had under way is void."""
+    was_closed = draft.mode == "closed"
+    if not draft.move("assign"):
+        return False
+    if was_closed:
+        draft.open_conversation()
+    draft.flow = None
+    draft.drop_question()
+    draft.agent = agent
+    draft.audit("assigned", by=by, detail=agent)
+    return True
+
+
+def _agent_assigned(draft: Draft, event: AgentAssigned) -> None:
+    _take(draft, event.agent, by=event.by or event.agent)
+
+
+def _escalation_requested(draft: Draft, event: EscalationRequested) -> None:
+    if draft.mode == "closed":
+        draft.refuse("the conversation is closed")
+        return
+    escalate(draft, department=event.department, reason=event.reason, by=event.by, say=False)
+
+
+def _resolved(draft: Draft, event: ConversationResolved) -> None:
+    if not draft.move("resolve"):
+        return
+    draft.audit("resolved", by=event.by, detail=event.note)
+    draft.close_conversation(by=event.by, expired=False)
+
+
+def _returned(draft: Draft, event: ReturnedToBot) -> None:
+    if not draft.move("return"):
+        return
+    draft.agent = draft.department = draft.reason = ""
+    draft.audit("returned_to_bot", by=event.by)
+
+
+def _merged(draft: Draft, event: CustomerMerged) -> None:
+    draft.audit("merged", by="bot", detail=f"customer {event.absorbed}")
+    if not event.held_by_person or held_by_person(draft.mode):
+        return
+    if draft.mode == "closed":
+        draft.move("message")
+        draft.open_conversation()
+    escalate(draft, department=event.department, reason="A conversation held by a person was merged in.", say=False)
+
+
+def _preferences_changed(draft: Draft, event: PreferencesChanged) -> None:
+    changes: dict[str, object] = {}
+    for field in ("name", "language", "opted_out"):
+        value = getattr(event, field)
+        if value is not None:
+            changes[field] = value
+    draft.customer = msgspec.structs.replace(draft.customer, **changes)
+    draft.audit("preferences_changed", by=event.by, detail=", ".join(sorted(changes)))

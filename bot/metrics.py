@@ -1,0 +1,61 @@
+"""Every metric, with the labels bound once: a look-up per message costs more than the count itself."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+events_total = Counter("bot_events_total", "Webhook events by what became of them.", ["outcome"])
+accepted_total = events_total.labels("accepted")
+duplicates_total = Counter("bot_duplicates_total", "Events that had been seen before and had no second effect.")
+quarantined_total = Counter(
+    "bot_quarantined_total", "Webhook bodies stored for operators because they could not be used."
+)
+ignored_total = Counter("bot_ignored_total", "Webhook events that need nothing done.", ["reason"])
+refused_total = Counter("bot_webhook_refused_total", "Webhooks not taken.", ["reason"])
+webhook_seconds = Histogram("bot_webhook_seconds", "Webhook received to answered.", buckets=SECONDS)
+steps_total = Counter("bot_steps_total", "Events applied to conversations.")
+step_failures_total = Counter("bot_step_failures_total", "Steps that raised.")
+stale_total = Counter("bot_stale_commits_total", "Commits refused by the version guard.")
+commits_total = Counter("bot_commits_total", "Grouped commits.")
+committed_total = Counter("bot_committed_conversations_total", "Conversation writes in grouped commits.")
+flow_troubles_total = Counter(
+    "bot_flow_troubles_total", "Flows stopped over their step budget, conditions that could not be evaluated.", ["what"]
+)
+escalations_total = Counter("bot_escalations_total", "Conversations put in the queue.")
+
+journal_backlog = Gauge("bot_journal_backlog", "Accepted events that no commit has consumed.")
+journal_oldest_seconds = Gauge("bot_journal_oldest_seconds", "Age of the oldest of them.")
+unanswered_customers = Gauge(
+    "bot_unanswered_customers",
+    "Customers whose last message had neither a reply, a hand-over nor a decision not to reply in time.",
+)
+parked_conversations = Gauge("bot_parked_conversations", "Conversations whose event could not be applied.")
+live_conversations = Gauge("bot_live_conversations", "Conversations held in memory.")
+mailbox_letters = Gauge("bot_mailbox_letters", "Events waiting in mailboxes.")
+outbox_waiting = Gauge("bot_outbox_waiting", "Outgoing messages held in memory.")
+model_waiting = Gauge("bot_model_waiting", "Questions waiting for a worker.")
+
+sends_total = Counter("bot_sends_total", "Attempts to send by outcome.", ["outcome"])
+sent_total = sends_total.labels("accepted")
+rejected_total = sends_total.labels("rejected")
+deferred_total = sends_total.labels("deferred")
+given_up_total = sends_total.labels("given_up")
+uncertain_sends_total = Counter(
+    "bot_uncertain_sends_total", "Messages sent again although the first try may have arrived."
+)
+send_seconds = Histogram("bot_send_seconds", "One call of the provider.", buckets=SECONDS)
+reply_seconds = Histogram("bot_reply_seconds", "Webhook accepted to provider accepted.", ["kind"], buckets=SECONDS)
+reply_seconds_by_kind = {kind: reply_seconds.labels(kind) for kind in ("flow", "model", "agent", "system")}
+reports_total = Counter("bot_delivery_reports_total", "Delivery reports by status.", ["status"])
+
+model_calls_total = Counter("bot_model_calls_total", "Questions to the chain of models by outcome.", ["outcome"])
+model_seconds = Histogram("bot_model_seconds", "One question, over the whole chain.", buckets=SECONDS)
+model_cost_usd_total = Counter("bot_model_cost_usd_total", "What models cost, US dollars.")
+model_tokens_total = Counter("bot_model_tokens_total", "Tokens by direction.", ["direction"])
+model_spent_today_usd = Gauge("bot_model_spent_today_usd", "What models cost since midnight UTC.")
+
+breaker_state = Gauge("bot_breaker_state", "0 closed, 1 half open, 2 open.", ["name"])
+store_errors_total = Counter("bot_store_errors_total", "Store calls that failed.", ["store"])
+sweep_failures_total = Counter("bot_sweep_failures_total", "Parts of the sweep that failed.", ["part"])
+swept_total = Counter("bot_swept_total", "Things the sweep found waiting.", ["what"])
+sealed_bad_total = Counter("bot_sealed_unreadable_total", "Sealed values that no key opens.", ["what"])

@@ -1,0 +1,77 @@
+"""Delivery reports: noted in groups, without an actor. A failure that is for good becomes an event of the
+conversation.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from bot import metrics
+from bot.core.ids import MessageId
+from bot.ports import FailedReport, Outbox, ReportResult, Unavailable
+from bot.runtime.clock import Clock
+from bot.runtime.group import Group
+from bot.wire.msg91.reports import DeliveryReport
+
+
+class _Batch(msgspec.Struct):
+    """The reports of one webhook."""
+
+    reports: Sequence[DeliveryReport]
+    done: asyncio.Future[int]
+
+
+class Reports:
+    def __init__(self, *, outbox: Outbox, clock: Clock, most: int) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._on_failed: Callable[[Sequence[FailedReport]], None] = lambda _: None
+        self._on_proof: Callable[[MessageId], None] = lambda _: None
+        self._group: Group[_Batch, int] = Group(
+            "reports", perform=self._note, settle=self._settle, clock=clock, most=most, patient=False
+        )
+
+    def connect(self, *, failed: Callable[[Sequence[FailedReport]], None], proven: Callable[[MessageId], None]) -> None:
+        """`failed` hears of messages that will never arrive, `proven` of messages the provider certainly took."""
+        self._on_failed = failed
+        self._on_proof = proven
+
+    def __len__(self) -> int:
+        return len(self._group)
+
+    async def accept(self, reports: Sequence[DeliveryReport]) -> int:
+        """Make reports durable and advance their messages; how many had been seen before. Raises `Unavailable`."""
+        for report in reports:
+            metrics.reports_total.labels(report.status).inc()
+        batch = _Batch(reports=reports, done=asyncio.get_running_loop().create_future())
+        self._group.add(batch)
+        return await batch.done
+
+    async def drained(self) -> None:
+        await self._group.drained()
+
+    async def _note(self, batches: Sequence[_Batch]) -> Sequence[int]:
+        reports = [report for batch in batches for report in batch.reports]
+        try:
+            result = await self._outbox.report(reports, self._clock.now())
+        except Unavailable:
+            metrics.store_errors_total.labels("reports").inc()
+            raise
+        self._publish(result)
+        duplicates = result.duplicates
+        metrics.duplicates_total.inc(duplicates)
+        return [duplicates if index == 0 else 0 for index in range(len(batches))]
+
+    def _publish(self, result: ReportResult) -> None:
+        for message in result.accepted_messages:
+            self._on_proof(message)
+        self._on_failed(result.failed)
+
+    def _settle(self, batch: _Batch, result: int | Exception) -> None:
+        if batch.done.done():
+            return
+        if isinstance(result, Exception):
+            batch.done.set_exception(result)
+        else:
+            batch.done.set_result(result)

@@ -1,0 +1,133 @@
+"""What people do, as events: journalled like everything else, then awaited until they were applied."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from bot.core.effects import SendMessage
+from bot.core.events import Event, NoticeRequested, PreferencesChanged, Sender
+from bot.core.ids import ConversationId, CustomerId
+from bot.core.messages import Outbound
+from bot.ports import Directory, Parking
+from bot.records import ActResult, Deed, FlowSummary
+from bot.runtime.clock import Clock
+from bot.runtime.flows import Bookshelf
+from bot.runtime.intake import Intake
+from bot.runtime.letters import event_key
+from bot.runtime.registry import Outcome, Registry
+
+WAIT_SECONDS = 5.0
+"""How long a caller waits for a deed to be applied before it is told that this is pending."""
+REMEMBERED = 10_000
+"""Results kept for callers that use a key again."""
+
+
+class Acting:
+    """The port `bot.records.Desk`."""
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        registry: Registry,
+        directory: Directory,
+        parking: Parking,
+        shelf: Bookshelf,
+        clock: Clock,
+    ) -> None:
+        self._intake = intake
+        self._registry = registry
+        self._directory = directory
+        self._parking = parking
+        self._shelf = shelf
+        self._clock = clock
+        self._results: dict[bytes, ActResult] = {}
+
+    async def act(self, conversation: ConversationId, deed: Deed, *, key: str) -> ActResult:
+        customer = await self._directory.holder(conversation)
+        if customer is None:
+            return ActResult(status="not_found")
+        event = msgspec.structs.replace(deed, conversation=conversation)
+        return await self._do(customer, event, event_key("deed", conversation, key))
+
+    async def change(self, phone: str, preferences: PreferencesChanged, *, key: str) -> ActResult:
+        customer = await self._directory.known(Sender(phone=phone))
+        if customer is None:
+            return ActResult(status="not_found")
+        return await self._do(customer, preferences, event_key("change", phone, key))
+
+    async def send(self, phone: str, content: Outbound, *, by: str, key: str) -> ActResult:
+        customer = await self._intake.resolve(Sender(phone=phone))
+        event = NoticeRequested(by=by, content=content, phone=phone)
+        return await self._do(customer, event, event_key("notice", phone, key))
+
+    async def reload_flows(self) -> Sequence[str]:
+        return await self._shelf.reload()
+
+    def flows(self) -> Sequence[FlowSummary]:
+        return [
+            FlowSummary(
+                flow_id=flow.flow_id,
+                version=flow.version,
+                priority=flow.priority,
+                steps=len(flow.ops),
+                digest=flow.digest,
+            )
+            for flow in self._shelf.book().flows.values()
+        ]
+
+    async def retry_parked(self, parked: int) -> bool:
+        return await self._release(parked, discard=False)
+
+    async def discard_parked(self, parked: int) -> bool:
+        return await self._release(parked, discard=True)
+
+    async def _release(self, parked: int, *, discard: bool) -> bool:
+        customer = await self._parking.release(parked, discard=discard, at=self._clock.now())
+        if customer is None:
+            return False
+        self._registry.wake(customer)
+        return True
+
+    async def _do(self, customer: CustomerId, event: Event, key: bytes) -> ActResult:
+        if key in self._results:
+            return self._results[key]
+        done: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
+
+        def settle(result: ActResult) -> None:
+            if not done.done():
+                done.set_result(result)
+
+        self._registry.watch(key, lambda outcome: settle(_result(outcome)))
+        self._intake.post(customer, event, key=key, done=_journalled(settle))
+        try:
+            result = await asyncio.wait_for(asyncio.shield(done), WAIT_SECONDS)
+        except TimeoutError:
+            return ActResult(status="pending")
+        finally:
+            self._registry.unwatch(key)
+        self._remember(key, result)
+        return result
+
+    def _remember(self, key: bytes, result: ActResult) -> None:
+        if len(self._results) >= REMEMBERED:
+            self._results.clear()
+        self._results[key] = result
+
+
+def _journalled(settle: Callable[[ActResult], None]) -> Callable[[bool | Exception], None]:
+    """An event that was journalled before is not applied again; what came of it then is not known here any more."""
+
+    def done(result: bool | Exception) -> None:
+        if result is False:
+            settle(ActResult(status="pending", reason="this key was used before"))
+
+    return done
+
+
+def _result(outcome: Outcome) -> ActResult:
+    messages = tuple(effect.id for effect in outcome.effects if isinstance(effect, SendMessage))
+    if outcome.refusal:
+        return ActResult(status="refused", reason=outcome.refusal, messages=messages)
+    return ActResult(status="done", messages=messages)

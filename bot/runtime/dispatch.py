@@ -1,0 +1,55 @@
+"""After the commit: gives each effect to whoever performs it, and says beforehand who that will be."""
+
+from collections.abc import Sequence
+
+from bot import metrics
+from bot.core.effects import AskModel, Effect, SendMessage, StartTimer, StopTimer, WriteAudit
+from bot.core.ids import CustomerId
+from bot.core.state import Conversation
+from bot.runtime.outbox import Delivery
+from bot.runtime.thinking import Thinking
+from bot.runtime.timers import TimerWheel
+from bot.runtime.writer import Claims
+
+NOBODY = "-"
+"""The claim of a replica that never lives: whoever sweeps first takes it."""
+
+
+class Dispatch:
+    def __init__(self, *, me: str, delivery: Delivery, thinking: Thinking, wheel: TimerWheel) -> None:
+        self._delivery = delivery
+        self._thinking = thinking
+        self._wheel = wheel
+        self._ours_at_once = Claims(message=me, head_status="sending", effect=me)
+        self._ours_in_line = Claims(message=me, head_status="pending", effect=me)
+        self._unclaimed = Claims(message=NOBODY, head_status="pending", effect=me)
+
+    def claims(self, customer: CustomerId) -> Claims:
+        """What a commit of this customer may promise in this replica's name."""
+        if not self._delivery.room(customer):
+            self._delivery.spill(customer)
+            return self._unclaimed
+        return self._ours_at_once if self._delivery.idle(customer) else self._ours_in_line
+
+    def publish(
+        self, customer: CustomerId, conversation: Conversation, effects: Sequence[Effect], claims: Claims
+    ) -> None:
+        """Perform the effects of one commit, whose rows were written with `claims`."""
+        known = conversation.customer
+        marked = claims.head_status == "sending"
+        for effect in effects:
+            match effect:
+                case SendMessage():
+                    if claims is not self._unclaimed:
+                        self._delivery.send(customer, known.phone or known.user_id, effect, marked=marked)
+                    marked = False
+                case AskModel():
+                    self._thinking.ask(customer, effect)
+                case StartTimer():
+                    self._wheel.start(customer, effect.id, effect.kind, effect.due)
+                case StopTimer():
+                    self._wheel.stop(effect.id)
+                case WriteAudit(action="escalated"):
+                    metrics.escalations_total.inc()
+                case _:
+                    pass

@@ -1,0 +1,437 @@
+"""The way out: one message of a conversation at a time, in order, through a bounded pool (P5, P9).
+
+Every customer with something to send has a lane. The head of a lane is marked `sending` in the store before it goes
+out:
+by the commit that made it when the lane was empty, by a note otherwise. So after a crash the store knows which messages
+may have arrived, and only those can double; each is counted. The next message goes when the provider took the one
+before,
+or refused it for good.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+from aiolimiter import AsyncLimiter
+
+from bot import metrics
+from bot.core.effects import SendMessage
+from bot.core.events import SendFailed
+from bot.core.ids import CustomerId, MessageId
+from bot.core.messages import Outbound
+from bot.core.retries import send_delay
+from bot.ports import Channel, FailedReport, Outbox, SendNote, Unavailable
+from bot.runtime.breaker import Breaker
+from bot.runtime.clock import Clock
+from bot.runtime.group import Group
+from bot.runtime.pacing import Pacing
+from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected
+
+UNCERTAIN_WAIT = 5.0
+"""Seconds to wait for a delivery report after a send whose answer was lost, before it is sent again."""
+NUMBER_PAUSE = 2.0
+"""Seconds without sends after the provider said that our number is too fast, unless it names another time."""
+HELD_STEP = 0.25
+"""Seconds between looks at lanes that a breaker or a pause holds back."""
+
+INTERNAL = Deferred(reason="internal error", code=0, retry_after=None, scope="message", uncertain=False)
+
+log = logging.getLogger(__name__)
+
+
+class Parcel(msgspec.Struct, kw_only=True):
+    """A message on its way out. `marked`: the store knows that it may be going out."""
+
+    id: MessageId
+    customer: CustomerId
+    recipient: str
+    content: Outbound
+    number: str
+    kind: str
+    caused_at: float
+    created_at: float
+    marked: bool
+    attempts: int = 0
+    not_before: float = 0.0
+    uncertain: bool = False
+
+
+class Lane(msgspec.Struct, kw_only=True, eq=False):
+    """What waits for one customer; `parcels[0]` is the one that goes next or is out."""
+
+    customer: CustomerId
+    parcels: deque[Parcel]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`rate`: messages per second of our number. `give_up`: seconds after which a message has failed. `parcels`: held
+    in memory at the most; what is more waits in the store. `workers`: sends under way at once.
+    """
+
+    rate: float
+    burst: int
+    interval: float
+    give_up: float
+    parcels: int
+    workers: int
+
+
+class Delivery:
+    def __init__(
+        self,
+        *,
+        channel: Channel,
+        outbox: Outbox,
+        clock: Clock,
+        breaker: Breaker,
+        limits: Limits,
+        failed: Callable[[CustomerId, SendFailed], None],
+        default_number: str,
+        me: str,
+        most: int,
+    ) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._breaker = breaker
+        self._limits = limits
+        self._failed = failed
+        self._default_number = default_number
+        self._me = me
+        self._store = outbox
+        self._lanes: dict[CustomerId, Lane] = {}
+        self._count = 0
+        self._spilled: dict[CustomerId, float] = {}
+        self._turn: asyncio.Queue[Lane] = asyncio.Queue()
+        self._held: deque[Lane] = deque()
+        self._release_scheduled = False
+        self._paused_until = 0.0
+        self._unproven: dict[MessageId, Lane] = {}
+        self._limiter = AsyncLimiter(max(limits.rate, 1), max(1.0, 1 / limits.rate))
+        self._pacing = Pacing(burst=limits.burst, interval=limits.interval)
+        self._workers: list[asyncio.Task[None]] = []
+        self._sending = 0
+        self._stopping = False
+        self._ours_until = float("inf")
+        self._notes: Group[tuple[Lane, tuple[SendNote, ...]], None] = Group(
+            "notes", perform=self._note, settle=self._noted, clock=clock, most=most, patient=True
+        )
+
+    def start(self) -> None:
+        self._workers = [
+            asyncio.get_running_loop().create_task(self._work(), name=f"delivery {index}")
+            for index in range(self._limits.workers)
+        ]
+
+    async def stop(self, seconds: float) -> None:
+        """Let what can go out within `seconds` go, note it, and end. What is left is in the store for whoever
+        sweeps.
+        """
+        end = self._clock.monotonic() + seconds
+        while (self._sending or not self._turn.empty()) and self._clock.monotonic() < end:
+            await self._clock.sleep(0.01)
+        self._stopping = True
+        while self._sending and self._clock.monotonic() < end + self._limits.interval:
+            await self._clock.sleep(0.01)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._notes.drained()
+
+    def __len__(self) -> int:
+        """Messages in memory."""
+        return self._count
+
+    def idle(self, customer: CustomerId) -> bool:
+        """Nothing of this customer waits or is out: the next message may be committed as `sending` at once."""
+        return customer not in self._lanes
+
+    def room(self, customer: CustomerId) -> bool:
+        """Whether this replica takes further messages of the customer; when not, they wait in the store in order."""
+        return customer not in self._spilled and self._count < self._limits.parcels
+
+    @property
+    def free(self) -> int:
+        """Messages that may still be taken into memory."""
+        return self._limits.parcels - self._count
+
+    def spill(self, customer: CustomerId) -> None:
+        """A commit left messages of this customer unclaimed: all later ones have to line up behind them."""
+        self._spilled[customer] = self._clock.monotonic()
+
+    def unspill(self, swept_at: float) -> None:
+        """A sweep that began at `swept_at` (monotonic) found no unclaimed message any more."""
+        self._spilled = {customer: at for customer, at in self._spilled.items() if at >= swept_at}
+
+    def ours_until(self, monotonic: float) -> None:
+        """Our claims hold until then; later nothing goes out before `confirm`, because another may have taken it
+        over.
+        """
+        self._ours_until = monotonic
+
+    @property
+    def lapsed(self) -> bool:
+        return self._clock.monotonic() >= self._ours_until
+
+    async def confirm(self) -> None:
+        """After a pause longer than the lease: drop what others have claimed meanwhile."""
+        waiting = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
+        ours = set(await self._store.still_mine(self._me, waiting)) if waiting else set()
+        for lane in list(self._lanes.values()):
+            kept = deque(parcel for parcel in lane.parcels if parcel.id in ours)
+            self._count -= len(lane.parcels) - len(kept)
+            lane.parcels = kept
+            if not kept:
+                del self._lanes[lane.customer]
+
+    def send(self, customer: CustomerId, recipient: str, effect: SendMessage, *, marked: bool) -> None:
+        """Take a committed message; it lines up behind those of the same customer."""
+        self.put(
+            Parcel(
+                id=effect.id,
+                customer=customer,
+                recipient=recipient,
+                content=effect.content,
+                number=effect.number or self._default_number,
+                kind=effect.kind,
+                caused_at=effect.caused_at,
+                created_at=effect.at,
+                marked=marked,
+            )
+        )
+
+    def put(self, parcel: Parcel) -> None:
+        self._count += 1
+        lane = self._lanes.get(parcel.customer)
+        if lane is not None:
+            lane.parcels.append(parcel)
+            return
+        lane = self._lanes[parcel.customer] = Lane(customer=parcel.customer, parcels=deque((parcel,)))
+        self._next(lane)
+
+    def reported_failed(self, failures: Sequence[FailedReport]) -> None:
+        """Reports say that these will never arrive."""
+        for failure in failures:
+            event = SendFailed(message_id=failure.message, reason=failure.reason, code=failure.code)
+            self._failed(failure.customer, event)
+
+    def proven(self, message: MessageId) -> None:
+        """A delivery report says that the provider has this message: an uncertain send needs no repetition."""
+        lane = self._unproven.pop(message, None)
+        if lane is not None and lane.parcels and lane.parcels[0].id == message:
+            self._done(lane, SendNote(id=message, status="sent", at=self._clock.now()))
+
+    # --- turns -------------------------------------------------------------------------------------------------------
+
+    def _next(self, lane: Lane) -> None:
+        """Bring the head of the lane to a worker, as soon as it may go."""
+        if not lane.parcels:
+            return
+        parcel = lane.parcels[0]
+        now = self._clock.now()
+        wait = max(parcel.not_before - now, self._pacing.wait(parcel.recipient, now))
+        if wait > 0:
+            self._clock.later(wait, lambda: self._next(lane))
+        elif not parcel.marked:
+            self._mark(lane, parcel)
+        elif self._blocked():
+            self._hold(lane)
+        else:
+            self._turn.put_nowait(lane)
+
+    def _mark(self, lane: Lane, parcel: Parcel) -> None:
+        parcel.marked = True
+        note = SendNote(id=parcel.id, status="sending", at=self._clock.now(), attempts=parcel.attempts)
+        self._notes.add((lane, (note,)))
+
+    def _blocked(self) -> bool:
+        return self._clock.monotonic() < self._paused_until or self.lapsed or self._breaker.state == "open"
+
+    def _hold(self, lane: Lane) -> None:
+        self._held.append(lane)
+        self._schedule_release()
+
+    def _schedule_release(self) -> None:
+        if self._held and not self._release_scheduled:
+            self._release_scheduled = True
+            pause = self._paused_until - self._clock.monotonic()
+            self._clock.later(max(HELD_STEP, pause, self._breaker.seconds_until_probe()), self._release)
+
+    def _release(self) -> None:
+        """Let everybody go when all is well, a single lane as a probe otherwise."""
+        self._release_scheduled = False
+        if self._clock.monotonic() >= self._paused_until and not self.lapsed:
+            for _ in range(len(self._held) if self._breaker.state == "closed" else min(1, len(self._held))):
+                self._turn.put_nowait(self._held.popleft())
+        self._schedule_release()
+
+    # --- workers -----------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while True:
+            lane = await self._turn.get()
+            if self._stopping:
+                continue
+            self._sending += 1
+            try:
+                await self._attempt(lane)
+            except Exception:
+                log.exception("a send failed unexpectedly", extra={"customer": lane.customer})
+                if lane.parcels:
+                    self._retry(lane, lane.parcels[0], INTERNAL)
+            finally:
+                self._sending -= 1
+
+    async def _attempt(self, lane: Lane) -> None:
+        if not lane.parcels:
+            return
+        if self._blocked():
+            self._hold(lane)
+            return
+        parcel = lane.parcels[0]
+        if self._gave_up(parcel):
+            self._fail(lane, parcel, "not delivered in time", 0)
+            return
+        if not self._breaker.admit():
+            self._hold(lane)
+            return
+        try:
+            await self._limiter.acquire()
+            if parcel.uncertain:
+                metrics.uncertain_sends_total.inc()
+                parcel.uncertain = False
+            self._pacing.used(parcel.recipient, self._clock.now())
+            started = self._clock.monotonic()
+            outcome = await self._channel.send(
+                parcel.content, number=parcel.number, recipient=parcel.recipient, reference=parcel.id
+            )
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        metrics.send_seconds.observe(self._clock.monotonic() - started)
+        parcel.attempts += 1
+        match outcome:
+            case Accepted():
+                self._breaker.succeeded()
+                self._accepted(lane, parcel, outcome)
+            case Rejected():
+                self._breaker.succeeded()
+                if outcome.alert:
+                    log.error("the provider refuses us", extra={"reason": outcome.reason, "code": outcome.code})
+                self._fail(lane, parcel, outcome.reason, outcome.code)
+            case Deferred():
+                self._deferred(lane, parcel, outcome)
+
+    def _gave_up(self, parcel: Parcel) -> bool:
+        return self._clock.now() - parcel.created_at > self._limits.give_up
+
+    # --- outcomes ----------------------------------------------------------------------------------------------------
+
+    def _accepted(self, lane: Lane, parcel: Parcel, outcome: Accepted) -> None:
+        metrics.sent_total.inc()
+        now = self._clock.now()
+        seconds = max(0.0, now - parcel.caused_at)
+        metrics.reply_seconds_by_kind[parcel.kind].observe(seconds)
+        self._done(
+            lane,
+            SendNote(
+                id=parcel.id,
+                status="sent",
+                at=now,
+                provider_id=outcome.provider_id,
+                request_id=outcome.request_id,
+                attempts=parcel.attempts,
+                processing_time=seconds,
+            ),
+        )
+
+    def _fail(self, lane: Lane, parcel: Parcel, reason: str, code: int) -> None:
+        (metrics.given_up_total if code == 0 and self._gave_up(parcel) else metrics.rejected_total).inc()
+        self._failed(parcel.customer, SendFailed(message_id=parcel.id, reason=reason, code=code))
+        note = SendNote(
+            id=parcel.id, status="failed", at=self._clock.now(), reason=reason, code=code, attempts=parcel.attempts
+        )
+        self._done(lane, note)
+
+    def _done(self, lane: Lane, note: SendNote) -> None:
+        """The head is finished: note it, and in the same breath mark the one behind it."""
+        lane.parcels.popleft()
+        self._count -= 1
+        if not lane.parcels:
+            del self._lanes[lane.customer]
+            self._notes.add((lane, (note,)))
+            return
+        head = lane.parcels[0]
+        if head.marked or self._pacing.wait(head.recipient, note.at) > 0:
+            self._notes.add((lane, (note,)))
+            return
+        head.marked = True
+        self._notes.add((lane, (note, SendNote(id=head.id, status="sending", at=note.at))))
+
+    def _deferred(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
+        metrics.deferred_total.inc()
+        if outcome.scope == "gateway":
+            self._breaker.failed(open_for=outcome.retry_after)
+        else:
+            self._breaker.succeeded()
+        if outcome.scope == "number":
+            self._paused_until = self._clock.monotonic() + (outcome.retry_after or NUMBER_PAUSE)
+        if outcome.uncertain:
+            self._await_proof(lane, parcel, outcome)
+        else:
+            self._retry(lane, parcel, outcome)
+
+    def _await_proof(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
+        """The answer was lost; a delivery report may still say that the message went out."""
+        parcel.uncertain = True
+        self._unproven[parcel.id] = lane
+
+        def over() -> None:
+            if self._unproven.pop(parcel.id, None) is not None:
+                self._retry(lane, parcel, outcome)
+
+        self._clock.later(UNCERTAIN_WAIT, over)
+
+    def _retry(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
+        if self._gave_up(parcel):
+            self._fail(lane, parcel, outcome.reason, outcome.code)
+            return
+        chance = self._clock.seed() / 2**64
+        delay = send_delay(
+            max(1, parcel.attempts),
+            recipient=outcome.scope == "recipient",
+            retry_after=outcome.retry_after,
+            chance=chance,
+        )
+        now = self._clock.now()
+        parcel.not_before = now + delay
+        note = SendNote(
+            id=parcel.id,
+            status="sending" if parcel.uncertain else "pending",
+            at=now,
+            reason=outcome.reason,
+            code=outcome.code,
+            attempts=parcel.attempts,
+            retry_at=parcel.not_before,
+        )
+        parcel.marked = parcel.uncertain
+        self._notes.add((lane, (note,)))
+
+    # --- notes -------------------------------------------------------------------------------------------------------
+
+    async def _note(self, items: Sequence[tuple[Lane, tuple[SendNote, ...]]]) -> Sequence[None]:
+        try:
+            failed = await self._store.note([note for _, notes in items for note in notes])
+        except Unavailable:
+            metrics.store_errors_total.labels("notes").inc()
+            raise
+        self.reported_failed(failed)
+        return [None] * len(items)
+
+    def _noted(self, item: tuple[Lane, tuple[SendNote, ...]], result: Exception | None) -> None:
+        lane, _ = item
+        if result is not None:
+            log.error("an outcome could not be noted", extra={"error": type(result).__name__})
+        if lane.parcels and self._lanes.get(lane.customer) is lane:
+            self._next(lane)

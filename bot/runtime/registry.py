@@ -1,0 +1,412 @@
+"""Finds or makes the actor of a customer and moves every actor from one wait to the next (P3, P4).
+
+An actor has no task of its own. It is told of letters by a plain call, steps when the loop comes round, and from there
+is
+carried by groups: seats (lease and snapshot, or the stored state), reads (letters that are only in the journal) and
+commits. So a message costs no task and no timer, and an actor cannot retire between being found and being told.
+
+What is here may be lost at any moment: the journal and the version in the store decide.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from bot import metrics
+from bot.core.book import Book
+from bot.core.conversation import Step, needs_flow, step
+from bot.core.effects import Effect
+from bot.core.events import decode_envelope
+from bot.core.ids import CustomerId, JournalSeq
+from bot.core.state import Conversation, decode_conversation
+from bot.ports import Directory, Journal, Loaded, Parking, Seat, Seats, Store, Unavailable, Unread, Vault
+from bot.runtime.actor import Actor
+from bot.runtime.clock import Clock
+from bot.runtime.committer import Attempt, Committer
+from bot.runtime.group import Group
+from bot.runtime.letters import Letter
+from bot.runtime.seating import Seating
+from bot.runtime.tasks import Tasks
+from bot.runtime.writer import STATE_CONTEXT, Claims, Writer
+
+READ_AT_ONCE = 64
+"""Letters of one customer read from the journal in one go."""
+STEPS_AT_ONCE = 32
+"""Letters of one customer applied in one commit."""
+ACTORS_AT_ONCE = 128
+"""Actors stepped before the event loop gets its turn."""
+REST_SECONDS = 1.0
+"""How long an actor rests after a failure before it tries again."""
+TRIES = 3
+"""Failed tries of one event before its conversation is parked."""
+
+log = logging.getLogger(__name__)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a letter came to, for whoever waits for it."""
+
+    refusal: str
+    effects: tuple[Effect, ...]
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What the registry needs of its neighbours.
+
+    `claims`: who performs what a customer's next commit asks for. `publish`: perform the effects of a commit. `merged`:
+    identities moved. `fetch_flow(digest, then)`: get a pinned flow version the book lacks, and call back.
+    """
+
+    book: Callable[[], Book]
+    claims: Callable[[CustomerId], Claims]
+    publish: Callable[[CustomerId, Conversation, Sequence[Effect], Claims], None]
+    merged: Callable[[], None]
+    fetch_flow: Callable[[str, Callable[[], None]], None]
+
+
+class Registry:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        journal: Journal,
+        seats: Seats,
+        directory: Directory,
+        parking: Parking,
+        vault: Vault,
+        clock: Clock,
+        tasks: Tasks,
+        around: Around,
+        lease_seconds: float,
+        mailbox_limit: int,
+        commit_most: int,
+    ) -> None:
+        """`mailbox_limit`: letters in one mailbox; `commit_most`: conversations in one statement."""
+        self._journal = journal
+        self._directory = directory
+        self._parking = parking
+        self._vault = vault
+        self._clock = clock
+        self._tasks = tasks
+        self._around = around
+        self._mailbox_limit = mailbox_limit
+        self._writer = Writer(vault)
+        self._actors: dict[CustomerId, Actor] = {}
+        self._ready: deque[Actor] = deque()
+        self._scheduled = False
+        self._watchers: dict[bytes, Callable[[Outcome], None]] = {}
+        self._seating = Seating(
+            seats=seats, store=store, clock=clock, seated=self._seated, lease_seconds=lease_seconds, most=commit_most
+        )
+        self._reading: Group[Actor, Sequence[Unread]] = Group(
+            "reads", perform=self._read, settle=self._have_read, clock=clock, most=commit_most, patient=True
+        )
+        self._committer = Committer(store=store, clock=clock, committed=self._committed, most=commit_most)
+
+    # --- told from outside -------------------------------------------------------------------------------------------
+
+    def tell(self, customer: CustomerId, letter: Letter) -> None:
+        """A letter is in the journal; it will be applied after all that were accepted before it."""
+        actor = self._actor(customer)
+        actor.put(letter, self._mailbox_limit)
+        self._wake(actor)
+
+    def wake(self, customer: CustomerId) -> None:
+        """Something of this customer may wait in the journal."""
+        actor = self._actor(customer)
+        if not actor.busy:
+            actor.read_again = True
+            self._wake(actor)
+
+    def watch(self, key: bytes, told: Callable[[Outcome], None]) -> None:
+        """Call `told` when the letter with this dedup key has been applied here."""
+        self._watchers[key] = told
+
+    def unwatch(self, key: bytes) -> None:
+        self._watchers.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    @property
+    def letters(self) -> int:
+        """Letters in mailboxes."""
+        return sum(len(actor.mailbox) for actor in self._actors.values())
+
+    @property
+    def seats_away(self) -> bool:
+        return self._seating.away
+
+    async def retire(self, idle_seconds: float) -> None:
+        """Let go of actors that nothing happened to for a while; they lie in order of last use."""
+        before = self._clock.monotonic() - idle_seconds
+        gone = []
+        for actor in self._actors.values():
+            if actor.touched_at > before:
+                break
+            if not actor.busy:
+                gone.append(actor)
+        for actor in gone:
+            del self._actors[actor.customer]
+        await self._seating.leave(gone)
+
+    async def drained(self) -> None:
+        """Return when no actor is on its way; those that rest after a failure are the sweep's."""
+        while self._ready or len(self._seating) or len(self._reading) or len(self._committer):
+            await self._clock.sleep(0.005)
+        await self._seating.drained()
+
+    async def leave(self) -> None:
+        """Give every seat back: another replica may go on at once."""
+        await self._seating.leave(list(self._actors.values()))
+        self._actors.clear()
+
+    # --- moving ------------------------------------------------------------------------------------------------------
+
+    def _actor(self, customer: CustomerId) -> Actor:
+        actor = self._actors.pop(customer, None) or Actor(customer)
+        self._actors[customer] = actor
+        actor.touched_at = self._clock.monotonic()
+        return actor
+
+    def _wake(self, actor: Actor) -> None:
+        if actor.phase != "idle":
+            return
+        actor.phase = "ready"
+        self._ready.append(actor)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._ready and not self._scheduled:
+            self._scheduled = True
+            self._clock.later(0, self._run)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        for _ in range(min(len(self._ready), ACTORS_AT_ONCE)):
+            actor = self._ready.popleft()
+            actor.phase = "idle"
+            self._move(actor)
+        self._schedule()
+
+    def _move(self, actor: Actor) -> None:
+        """Send the actor to its next wait; one with nothing to do stays idle."""
+        if not actor.mailbox and not actor.read_again:
+            return
+        if self._seating.needed(actor):
+            actor.phase = "seating"
+            self._seating.take(actor)
+        elif actor.read_again:
+            actor.phase = "reading"
+            self._reading.add(actor)
+        else:
+            self._step(actor)
+
+    def _go_on(self, actor: Actor) -> None:
+        actor.phase = "idle"
+        if actor.mailbox or actor.read_again:
+            self._wake(actor)
+
+    def _rest(self, actor: Actor) -> None:
+        actor.phase = "resting"
+        self._clock.later(REST_SECONDS, lambda: self._go_on(actor))
+
+    def _drop(self, actor: Actor) -> None:
+        """Forget the actor; its letters are in the journal."""
+        actor.phase = "resting"
+        actor.mailbox.clear()
+        if self._actors.get(actor.customer) is actor:
+            del self._actors[actor.customer]
+
+    # --- seat and state ----------------------------------------------------------------------------------------------
+
+    def _seated(self, actor: Actor, answer: Seat | Loaded | Exception | None) -> None:
+        match answer:
+            case Exception():
+                self._rest(actor)
+            case None:
+                log.error("a journalled customer is unknown", extra={"customer": actor.customer})
+                self._drop(actor)
+            case Seat(granted=False):
+                self._drop(actor)
+            case Seat(snapshot=snapshot):
+                self._seating.renewed(actor)
+                if snapshot is None or (actor.conversation is not None and snapshot.version <= actor.version):
+                    self._go_on(actor)
+                else:
+                    self._take_over(actor, snapshot)
+            case Loaded(merged_into=kept) if kept is not None:
+                self._drop(actor)
+                self._tasks.spawn(self._redirect(actor.customer, kept), "redirect")
+            case Loaded():
+                self._seating.renewed(actor)
+                self._take_over(actor, answer)
+
+    def _take_over(self, actor: Actor, loaded: Loaded) -> None:
+        """Open the state. One that no key opens is not begun anew: the conversation is parked until somebody looks."""
+        try:
+            actor.sealer = self._vault.customer(loaded.data_key)
+            actor.conversation = (
+                Conversation()
+                if loaded.state is None
+                else decode_conversation(actor.sealer.open(loaded.state, STATE_CONTEXT))
+            )
+        except (ValueError, msgspec.DecodeError):
+            metrics.sealed_bad_total.labels("state").inc()
+            self._failed(actor, actor.mailbox[0].seq if actor.mailbox else JournalSeq(0), "the state cannot be opened")
+            return
+        actor.data_key = loaded.data_key
+        actor.version = loaded.version
+        actor.sealed_identities = {}
+        self._go_on(actor)
+
+    async def _redirect(self, absorbed: CustomerId, kept: CustomerId) -> None:
+        """Letters that were accepted for an absorbed customer go on to the one they were merged into."""
+        self._around.merged()
+        await self._directory.redirect(absorbed, kept)
+        self.wake(kept)
+
+    # --- letters -----------------------------------------------------------------------------------------------------
+
+    async def _read(self, actors: Sequence[Actor]) -> Sequence[Sequence[Unread]]:
+        rows = await self._journal.unread([actor.customer for actor in actors], READ_AT_ONCE)
+        return [rows.get(actor.customer, ()) for actor in actors]
+
+    def _have_read(self, actor: Actor, rows: Sequence[Unread] | Exception) -> None:
+        if isinstance(rows, Exception):
+            self._rest(actor)
+            return
+        letters = []
+        for row in rows:
+            letter = self._open(row)
+            if letter is None:
+                self._failed(actor, row.seq, "the journal row cannot be opened")
+                return
+            letters.append(letter)
+        actor.refill(letters, complete=len(rows) < READ_AT_ONCE)
+        self._go_on(actor)
+
+    def _open(self, row: Unread) -> Letter | None:
+        try:
+            envelope = decode_envelope(self._vault.open(row.sealed, row.dedup))
+        except (ValueError, msgspec.DecodeError):
+            metrics.sealed_bad_total.labels("journal").inc()
+            return None
+        return Letter(seq=row.seq, dedup=row.dedup, envelope=envelope)
+
+    # --- steps and commits -------------------------------------------------------------------------------------------
+
+    def _step(self, actor: Actor) -> None:
+        conversation = actor.conversation
+        if conversation is None:
+            return
+        book = self._around.book()
+        missing = needs_flow(conversation, book)
+        if missing is not None:
+            actor.phase = "fetching"
+            self._around.fetch_flow(missing, lambda: self._go_on(actor))
+            return
+        steps = self._steps(actor, conversation, book)
+        if steps:
+            self._commit(actor, steps)
+
+    def _steps(self, actor: Actor, conversation: Conversation, book: Book) -> tuple[Step, ...]:
+        """Step through the mailbox. A step that raises ends the row; as the first it is the actor's failure."""
+        steps: list[Step] = []
+        for letter in tuple(actor.mailbox)[:STEPS_AT_ONCE]:
+            try:
+                done = step(conversation, letter.envelope, book)
+            except Exception as problem:
+                metrics.step_failures_total.inc()
+                log.exception("a step failed", extra={"customer": actor.customer, "seq": letter.seq})
+                if not steps:
+                    self._failed(actor, letter.seq, f"{type(problem).__name__} in the step")
+                break
+            conversation = done.conversation
+            steps.append(done)
+        return tuple(steps)
+
+    def _commit(self, actor: Actor, steps: tuple[Step, ...]) -> None:
+        letters = tuple(actor.mailbox.popleft() for _ in steps)
+        after = steps[-1].conversation
+        effects = steps[0].effects if len(steps) == 1 else tuple(effect for one in steps for effect in one.effects)
+        claims = self._around.claims(actor.customer)
+        write = self._writer.write(
+            actor,
+            letters,
+            after,
+            effects,
+            claims=claims,
+            commit_id=self._clock.seed() >> 1,
+            at=letters[-1].envelope.at,
+        )
+        actor.phase = "committing"
+        self._committer.commit(
+            Attempt(
+                actor=actor,
+                write=write,
+                letters=letters,
+                steps=steps,
+                conversation=after,
+                effects=effects,
+                claims=claims,
+            )
+        )
+
+    def _committed(self, attempt: Attempt, result: bool | Exception) -> None:
+        actor = attempt.actor
+        if isinstance(result, Exception):
+            actor.forget()
+            self._failed(actor, attempt.letters[0].seq, f"the store refuses the write: {type(result).__name__}")
+            return
+        if result:
+            self._take_effect(actor, attempt)
+        else:
+            metrics.stale_total.inc()
+            actor.forget()
+        self._go_on(actor)
+
+    def _take_effect(self, actor: Actor, attempt: Attempt) -> None:
+        actor.version += 1
+        actor.failures = 0
+        actor.conversation = attempt.conversation
+        metrics.steps_total.inc(len(attempt.steps))
+        self._seating.renewed(actor)
+        self._seating.keep(
+            actor.customer, Loaded(version=actor.version, state=attempt.write.state, data_key=actor.data_key)
+        )
+        for one in attempt.steps:
+            for what in one.counted:
+                metrics.flow_troubles_total.labels(what).inc()
+        self._around.publish(actor.customer, attempt.conversation, attempt.effects, attempt.claims)
+        if self._watchers:
+            self._tell_watchers(attempt)
+
+    def _tell_watchers(self, attempt: Attempt) -> None:
+        for letter, one in zip(attempt.letters, attempt.steps, strict=True):
+            told = self._watchers.pop(letter.dedup, None)
+            if told is not None:
+                told(Outcome(refusal=one.refusal, effects=one.effects))
+
+    # --- failures ----------------------------------------------------------------------------------------------------
+
+    def _failed(self, actor: Actor, seq: JournalSeq, error: str) -> None:
+        """Try again a bounded number of times, then park: the customer's later letters wait in the journal."""
+        actor.failures += 1
+        actor.read_again = True
+        if actor.failures < TRIES:
+            self._rest(actor)
+            return
+        actor.phase = "resting"
+        self._tasks.spawn(self._park(actor, seq, error), "park")
+
+    async def _park(self, actor: Actor, seq: JournalSeq, error: str) -> None:
+        log.error("a conversation is parked", extra={"customer": actor.customer, "seq": seq, "error": error})
+        try:
+            await self._parking.park(actor.customer, seq, error, actor.failures, self._clock.now())
+        except Unavailable:
+            self._rest(actor)
+            return
+        self._drop(actor)

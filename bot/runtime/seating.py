@@ -1,0 +1,110 @@
+"""How an actor comes to its seat: lease and snapshot from Redis in one round trip, the stored state when there is none.
+
+Leases are speed, not safety. While Redis is away everybody sits where they are and the version guard keeps order (P7).
+"""
+
+from collections.abc import Callable, Sequence
+
+from bot import metrics
+from bot.core.ids import CustomerId
+from bot.ports import Keep, Loaded, Seat, Seats, Store, Unavailable
+from bot.runtime.actor import Actor
+from bot.runtime.clock import Clock
+from bot.runtime.group import Group
+
+LEASE_MARGIN = 0.2
+"""Share of the lease before its end at which it is no longer relied on."""
+AWAY_SECONDS = 1.0
+"""After a failure Redis is left alone for so long."""
+
+Seated = Callable[[Actor, Seat | Loaded | Exception | None], None]
+"""Hears `Seat` (taken with the snapshot, taken while the state is known already, or refused), `Loaded` (the stored
+state),
+None (the store knows no such customer) or what went wrong."""
+
+
+class Seating:
+    def __init__(
+        self, *, seats: Seats, store: Store, clock: Clock, seated: Seated, lease_seconds: float, most: int
+    ) -> None:
+        self._seats = seats
+        self._store = store
+        self._clock = clock
+        self._lease = lease_seconds * (1 - LEASE_MARGIN)
+        self._away_until = 0.0
+        self._taking: Group[Actor, Seat | Loaded | None] = Group(
+            "seats", perform=self._take, settle=seated, clock=clock, most=most, patient=True
+        )
+        self._keeping: Group[Keep, None] = Group(
+            "snapshots", perform=self._keep, settle=lambda *_: None, clock=clock, most=most, patient=False
+        )
+
+    def __len__(self) -> int:
+        return len(self._taking)
+
+    @property
+    def away(self) -> bool:
+        return self._clock.monotonic() < self._away_until
+
+    def needed(self, actor: Actor) -> bool:
+        """Whether the actor has to take its seat before it does anything."""
+        return actor.conversation is None or (actor.lease_until < self._clock.monotonic() and not self.away)
+
+    def take(self, actor: Actor) -> None:
+        self._taking.add(actor)
+
+    def renewed(self, actor: Actor) -> None:
+        """The seat was just taken or kept."""
+        actor.lease_until = self._clock.monotonic() + self._lease
+
+    def keep(self, customer: CustomerId, loaded: Loaded) -> None:
+        """Leave a snapshot of what was committed, with the lease anew; best effort."""
+        if not self.away:
+            self._keeping.add(Keep(customer=customer, loaded=loaded))
+
+    async def leave(self, actors: Sequence[Actor]) -> None:
+        """Give seats back; best effort."""
+        seated = [actor.customer for actor in actors if actor.lease_until]
+        if not seated or self.away:
+            return
+        try:
+            await self._seats.leave(seated)
+        except Unavailable:
+            self._lost()
+
+    async def drained(self) -> None:
+        await self._taking.drained()
+        await self._keeping.drained()
+
+    async def _take(self, actors: Sequence[Actor]) -> Sequence[Seat | Loaded | None]:
+        answers: list[Seat | Loaded | None] = list(await self._leases(actors))
+        missing = [
+            index
+            for index, (actor, seat) in enumerate(zip(actors, answers, strict=True))
+            if isinstance(seat, Seat) and seat.granted and seat.snapshot is None and actor.conversation is None
+        ]
+        if missing:
+            found = await self._store.load([actors[index].customer for index in missing])
+            for index in missing:
+                answers[index] = found.get(actors[index].customer)
+        return answers
+
+    async def _leases(self, actors: Sequence[Actor]) -> Sequence[Seat]:
+        if self.away:
+            return [Seat(granted=True) for _ in actors]
+        try:
+            return await self._seats.take([actor.customer for actor in actors])
+        except Unavailable:
+            self._lost()
+            return [Seat(granted=True) for _ in actors]
+
+    async def _keep(self, keeps: Sequence[Keep]) -> Sequence[None]:
+        try:
+            await self._seats.keep(keeps)
+        except Unavailable:
+            self._lost()
+        return [None] * len(keeps)
+
+    def _lost(self) -> None:
+        metrics.store_errors_total.labels("redis").inc()
+        self._away_until = self._clock.monotonic() + AWAY_SECONDS

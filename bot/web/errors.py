@@ -1,0 +1,111 @@
+"""Every refusal and failure under `/api` as one JSON shape: `{"error":{"code","message","fields"?,"problems"?}}`.
+
+`code` is for programs and stays; `message` is a sentence for people and may change; `fields` names what was wrong
+where, and how to put it right. Outside `/api` the middleware does nothing.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+from aiohttp import web
+
+from bot.ports import Unavailable
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+PREFIX = "/api"
+UNAVAILABLE_RETRY_AFTER = 5
+"""Seconds a caller should wait when a store is away."""
+
+CODES: Mapping[int, tuple[str, str]] = {
+    400: ("invalid_request", "The request cannot be understood."),
+    401: ("unauthorized", "Send the administration token: Authorization: Bearer <ADMIN_TOKEN>."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not take this method; the Allow header says which it takes."),
+    409: ("refused", "This cannot be done in the present state."),
+    413: ("too_large", "The body is larger than this address takes."),
+    422: ("unusable", "The request was understood, but what it names cannot be used."),
+    429: ("too_many_requests", "Too many failed attempts; wait as long as the Retry-After header says."),
+    500: ("internal", "Something went wrong here. It was logged."),
+    503: ("unavailable", "The service cannot do this right now; try again later."),
+}
+"""The code and the usual sentence of each status."""
+
+_logger = logging.getLogger(__name__)
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`fields`: sentence by field (of the body, the query, the path or a header). `problems`: lines about files."""
+
+    code: str
+    message: str
+    fields: dict[str, str] = {}
+    problems: tuple[str, ...] = ()
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every answer whose status is 400 or more."""
+
+    error: ErrorDetail
+
+
+class Refused(Exception):
+    """The request ends here with an error answer; `status` is one of `CODES`."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str = "",
+        *,
+        fields: Mapping[str, str] | None = None,
+        problems: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        code, usual = CODES[status]
+        super().__init__(message or usual)
+        self.status = status
+        self.headers = headers or {}
+        self.detail = ErrorDetail(
+            code=code, message=message or usual, fields=dict(fields or {}), problems=tuple(problems)
+        )
+
+
+def invalid(**fields: str) -> Refused:
+    """A 400 that names fields and what to do about each."""
+    named = ", ".join(fields)
+    return Refused(400, f"Please correct: {named}.", fields=fields)
+
+
+@web.middleware
+async def api_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with JSON whatever is raised under `/api`; log what nobody expected."""
+    if not request.path.startswith(PREFIX + "/"):
+        return await handler(request)
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return _answer(refused)
+    except web.HTTPException as error:
+        return _answer(_translated(error))
+    except Unavailable:
+        return _answer(Refused(503, headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)}))
+    except Exception:
+        _logger.exception("unexpected error in %s %s", request.method, request.path)
+        return _answer(Refused(500))
+
+
+def _answer(refused: Refused) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(ErrorAnswer(error=refused.detail)),
+        status=refused.status,
+        headers=refused.headers,
+        content_type="application/json",
+    )
+
+
+def _translated(error: web.HTTPException) -> Refused:
+    if error.status not in CODES:
+        raise error
+    kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Retry-After"}}
+    return Refused(error.status, headers=kept)

@@ -1,0 +1,2 @@
+-- The customers of identities.
+select hash, user_id from identities where hash = any ($1::bytea[])

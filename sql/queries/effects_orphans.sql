@@ -1,0 +1,22 @@
+-- Claim the open effects of replicas that are gone, oldest first; what others are claiming is skipped.
+with live as materialized (
+  select array(select id from replicas where gone_at > now()) as ids
+),
+left_behind as materialized (
+  select e.id
+  from effects e, live
+  where e.done_at is null and e.claimed_by <> all (live.ids)
+  order by e.created_at
+  limit $2
+  for update of e skip locked
+),
+claimed as (
+  update effects e
+  set claimed_by = $1
+  where e.id = any (array(select id from left_behind))
+  returning e.id, e.user_id, e.sealed, e.created_at
+)
+select c.id, c.user_id as customer, u.data_key, c.sealed
+from claimed c
+join users u on u.id = c.user_id
+order by c.created_at

@@ -1,0 +1,2 @@
+-- The wrapped key under a name.
+select wrapped from keyring where name = $1

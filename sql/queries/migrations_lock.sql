@@ -1,0 +1,2 @@
+-- Wait until no other process migrates.
+select pg_advisory_lock($1::bigint)

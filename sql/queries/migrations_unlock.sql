@@ -1,0 +1,2 @@
+-- Let the next process migrate.
+select pg_advisory_unlock($1::bigint)

@@ -1,0 +1,44 @@
+-- Claim the unsent messages of replicas that are gone, of whole customers, in order; what others are claiming is skipped.
+-- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
+-- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
+with live as materialized (
+  select array(select id from replicas where gone_at > now()) as ids
+),
+left_behind as (
+  select m.user_id, min(m.seq) as seq
+  from messages m, live
+  where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
+  group by m.user_id
+  order by 2
+  limit $2
+),
+held as materialized (
+  select u.id, u.data_key
+  from users u
+  where u.id = any (array(select user_id from left_behind))
+  order by u.id
+  for no key update skip locked
+),
+before as materialized (
+  select m.id, m.delivery_status
+  from messages m, live
+  where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
+    and m.user_id = any (array(select id from held))
+  order by m.seq
+  for update of m skip locked
+),
+claimed as (
+  update messages m
+  set claimed_by = $1, claimed_until = null
+  from before b
+  where m.id = b.id
+  returning m.*, b.delivery_status = 'sending' as uncertain
+)
+select
+  c.id, c.user_id as customer, c.conversation_id as conversation, h.data_key, c.content, c.recipient_number, c.number,
+  c.kind, extract(epoch from c.caused_at)::double precision as caused_at,
+  extract(epoch from c.created_at)::double precision as created_at, c.attempts, c.uncertain,
+  extract(epoch from c.retry_at)::double precision as retry_at
+from claimed c
+join held h on h.id = c.user_id
+order by c.seq

@@ -1,0 +1,100 @@
+-- Apply delivery reports to their messages, and keep those whose message is not known yet.
+-- One row for each report: of a known message what it was before, of an unknown one whether it was kept or known.
+with report as (
+  select *
+  from rows from (
+    json_to_recordset($1::json) as (
+      id uuid, provider_id text, request_id text, recipient64 text, status text, bit smallint, reason text, code integer,
+      at double precision, dedup64 text
+    )
+  ) with ordinality as r (id, provider_id, request_id, recipient64, status, bit, reason, code, at, dedup64, n)
+  cross join lateral (select decode(recipient64, 'base64') as recipient, decode(dedup64, 'base64') as dedup) d
+),
+found as (
+  select
+    r.*,
+    coalesce(
+      (select m.id from messages m where m.id = r.id and m.direction = 'outbound'),
+      (select m.id from messages m where m.direction = 'outbound' and m.msg91_message_id = r.provider_id limit 1),
+      (
+        select m.id
+        from messages m
+        where m.request_id = r.request_id
+          and (
+            r.recipient is null
+            or exists (
+              select from identities i join users u on u.id = m.user_id
+              where i.hash = r.recipient and i.user_id in (u.id, u.merged_into)
+            )
+          )
+        limit 1
+      )
+    ) as message_id
+  from report r
+),
+before as materialized (
+  select m.id, m.user_id, m.delivery_status, m.reported
+  from messages m
+  where m.id = any (array(select f.message_id from found f where f.message_id is not null)) and m.direction = 'outbound'
+  order by m.id
+  for update
+),
+told as (
+  select
+    f.message_id,
+    bit_or(f.bit) as bits,
+    min(f.at) filter (where f.status <> 'failed') as sent_at,
+    min(f.at) filter (where f.status = 'delivered') as delivered_at,
+    min(f.at) filter (where f.status = 'read') as read_at,
+    max(delivery_rank(f.status)) as furthest,
+    (array_agg(f.reason order by f.n) filter (where f.status = 'failed'))[1] as reason,
+    (array_agg(f.code order by f.n) filter (where f.status = 'failed'))[1] as code
+  from found f
+  where f.message_id is not null
+  group by f.message_id
+),
+applied as (
+  update messages m
+  set
+    reported = m.reported | t.bits,
+    delivery_status = (array['pending', 'sending', 'sent', 'failed', 'delivered', 'read'])[
+      greatest(delivery_rank(m.delivery_status), t.furthest)
+    ],
+    claimed_by = '',
+    retry_at = null,
+    msg91_message_id = coalesce(m.msg91_message_id, p.provider_id),
+    sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at)),
+    delivered_at = coalesce(m.delivered_at, to_timestamp(t.delivered_at)),
+    read_at = coalesce(m.read_at, to_timestamp(t.read_at)),
+    failure_reason = case
+      when t.furthest = delivery_rank('failed') and delivery_rank(m.delivery_status) < t.furthest then t.reason
+      else m.failure_reason
+    end,
+    failure_code = case
+      when t.furthest = delivery_rank('failed') and delivery_rank(m.delivery_status) < t.furthest then t.code
+      else m.failure_code
+    end
+  from told t
+  join before b on b.id = t.message_id
+  left join lateral (
+    select f.provider_id from found f where f.message_id = t.message_id and f.provider_id is not null order by f.n limit 1
+  ) p on true
+  where m.id = t.message_id and delivery_rank(b.delivery_status) is not null and (b.reported | t.bits) <> b.reported
+),
+kept as (
+  insert into reports (
+    dedup, msg91_message_id, request_id, recipient, status, reason, code, reported_at, received_at
+  )
+  select
+    f.dedup, f.provider_id, f.request_id, f.recipient, f.status, f.reason, f.code, to_timestamp(f.at), to_timestamp($2)
+  from found f
+  where f.message_id is null
+  order by f.dedup
+  on conflict (dedup) do nothing
+  returning dedup
+)
+select f.n, b.id, b.user_id, b.delivery_status, b.reported, k.dedup
+from found f
+left join before b on b.id = f.message_id
+left join kept k on k.dedup = f.dedup
+order by f.n

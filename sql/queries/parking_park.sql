@@ -1,0 +1,8 @@
+-- Park a customer whose event cannot be stepped, or note another attempt.
+insert into parked (user_id, journal_seq, error, attempts, parked_at) values ($1, $2, $3, $4, to_timestamp($5))
+on conflict (user_id) do update
+set
+  journal_seq = excluded.journal_seq,
+  error = excluded.error,
+  attempts = excluded.attempts,
+  parked_at = excluded.parked_at

@@ -1,0 +1,7 @@
+-- What models cost from $1 to $2.
+select count(*)::bigint as calls,
+  coalesce(sum(prompt_tokens + completion_tokens), 0)::bigint as tokens,
+  coalesce(sum(cost_usd), 0)::double precision as cost_usd,
+  coalesce(bool_or(estimated), false) as estimated
+from model_calls
+where created_at >= $1::timestamptz and created_at < $2::timestamptz

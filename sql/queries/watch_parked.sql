@@ -1,0 +1,2 @@
+-- How many customers are parked.
+select count(*) as count from parked
