@@ -294,7 +294,7 @@ def _resolved(draft: Draft, event: ConversationResolved) -> None:
 def _returned(draft: Draft, event: ReturnedToBot) -> None:
     if not draft.move("return"):
         return
-    draft.agent = draft.department = draft.reason = ""
+    draft.agent = ""
     draft.audit("returned_to_bot", by=event.by)
 
 

@@ -95,7 +95,7 @@ class Reports:
     def _plan(self, message: Sent, rule: ReportRule) -> None:
         marks = _marks(message, rule, read=rule.read or self._settings.auto_read)
         due = message.at + rule.late
-        for mark in marks:
+        for mark in reversed(marks) if rule.out_of_order else marks:
             due += self._settings.report_gap
             for _ in range(2 if rule.duplicate else 1):
                 self._add(due, mark)

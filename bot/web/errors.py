@@ -91,8 +91,14 @@ async def api_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     except Unavailable:
         return _answer(Refused(503, headers={"Retry-After": str(UNAVAILABLE_RETRY_AFTER)}))
     except Exception:
-        _logger.exception("unexpected error in %s %s", request.method, request.path)
+        _logger.exception("unexpected error in %s %s", request.method, _template(request))
         return _answer(Refused(500))
+
+
+def _template(request: web.Request) -> str:
+    """The route's path with its braces: what stands in their place may be somebody's number."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "an unknown address"
 
 
 def _answer(refused: Refused) -> web.Response:

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.core.prompt import HANDOFF_TOKEN
@@ -198,6 +198,7 @@ async def test_an_error_inside_200_and_a_cut_answer(box: Client) -> None:
         await ask(box, question())
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["model", "models", "messages", "max_tokens", "provider", "temperature"]),

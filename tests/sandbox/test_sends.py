@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.sandbox.limits import Refused
@@ -290,6 +290,7 @@ FIELDS = st.dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FIELDS, st.sampled_from(["text", "interactive", "location", "image", "template"]))
 def test_whatever_comes_is_an_order_or_a_refusal(fields: dict[str, Any], kind: str) -> None:
     body = {**fields, "integrated_number": OURS, "recipient_number": CUSTOMER, "content_type": kind}
@@ -298,6 +299,7 @@ def test_whatever_comes_is_an_order_or_a_refusal(fields: dict[str, Any], kind: s
             assert parse(body, (OURS,))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60))
 def test_any_bytes_are_an_object_or_a_refusal(raw: bytes) -> None:
     with suppress(Refused):

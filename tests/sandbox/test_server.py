@@ -66,6 +66,15 @@ async def test_the_sample_picture_is_a_png(box: Client) -> None:
     assert struct.unpack(">II", sample_png()[16:24]) == (WIDTH, HEIGHT)
 
 
+async def test_the_end_does_not_wait_for_open_pages(start: Start) -> None:
+    box = await start()
+    async with box.get("/phone/events", params={"number": CUSTOMER}) as stream:
+        await stream.content.readuntil(b"\n\n")
+        closing = asyncio.create_task(box.server.close())
+        await asyncio.wait_for(stream.read(), 5)
+    await closing
+
+
 async def test_it_runs_alone_until_it_is_cancelled(unused_tcp_port: int) -> None:
     running = asyncio.create_task(run(SandboxSettings(port=unused_tcp_port)))
     async with aiohttp.ClientSession() as session:

@@ -24,7 +24,7 @@ from bot.web.api.cursor import cursor_of
 from bot.web.api.reading import BODY_LIMIT
 from bot.web.api.serve import add_api
 from bot.web.api.table import ROUTES
-from bot.web.errors import api_errors
+from bot.web.errors import Handler, api_errors
 from bot.web.keys import ADMIN_TOKEN, DESK, RECORDS
 from tests.web.api_caller import TOKEN, Caller, Client
 from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene, at, id_at
@@ -492,6 +492,18 @@ async def test_the_unexpected_is_logged_and_not_told(
     assert (answer.status, answer.body["error"]["code"]) == (500, "internal")
     assert "secret" not in answer.body["error"]["message"]
     assert "secret" in caplog.text
+    assert "/api/v1/users/{phone}" in caplog.text
+    assert PRIYA not in caplog.text
+
+
+async def test_a_defect_where_no_route_is_known_is_told_like_any_other(aiohttp_client: StartClient) -> None:
+    @web.middleware
+    async def broken(request: web.Request, handler: Handler) -> web.StreamResponse:
+        raise RuntimeError("secret")
+
+    client = await aiohttp_client(web.Application(middlewares=[api_errors, broken]))
+    async with client.get("/api/v1/nope") as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (500, "internal")
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/api/v1/nope", 404), ("PUT", "/api/v1/flows", 405)])

@@ -238,6 +238,7 @@ def test_a_reason_names_the_codes_but_never_what_a_customer_or_provider_said() -
         failure(403, {**PATTERNS, "message": "Request blocked: ignore all previous instructions"}).reason,
         failure(400, typed(400, "invalid_prompt", "my name is Asha")).reason,
         failure(400, relayed(400, raw="my name is Asha")).reason,
+        failure(400, {"message": "bad: Asha", "code": 400, "metadata": {"provider_name": "P", "raw": "x"}}).reason,
         failure(401, {"message": "User user_2abc with key sk-or-v1-123 unknown", "code": 401}).reason,
     ]
     for leak in ("I want to", "ignore all", "Asha", "user_2abc", "sk-or-v1-123"):

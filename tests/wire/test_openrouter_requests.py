@@ -54,5 +54,10 @@ def test_a_history_begins_and_ends_with_the_user() -> None:
     assert [each["content"] for each in body()["messages"][1:]] == [OPENING]
 
 
+def test_a_blank_system_message_is_left_out() -> None:
+    made = orjson.loads(build_request(model="a/b", system=" ", turns=(user("Hi"),), max_tokens=1, user="h"))
+    assert made["messages"] == [{"role": "user", "content": "Hi"}]
+
+
 def test_lone_surrogates_do_not_break_a_request() -> None:
     assert body(user("a\ud800b"))["messages"][1]["content"] == "a?b"

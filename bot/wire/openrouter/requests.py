@@ -39,7 +39,7 @@ def build_request(
     """
     body: dict[str, object] = {
         "model": model,
-        "messages": [{"role": "system", "content": _encodable(system)}, *_messages(turns)],
+        "messages": [*_system(system), *_messages(turns)],
         "max_tokens": max_tokens,
         "stream": False,
         "provider": {"data_collection": data_collection},
@@ -49,6 +49,11 @@ def build_request(
     if little_reasoning:
         body["reasoning"] = {"effort": "low", "exclude": True}
     return orjson.dumps(body)
+
+
+def _system(text: str) -> list[dict[str, str]]:
+    said = _encodable(text).strip()
+    return [{"role": "system", "content": said}] if said else []
 
 
 def _messages(turns: Iterable[Turn]) -> list[dict[str, str]]:
