@@ -194,12 +194,24 @@ def shown(name: str, rounds: Sequence[Round]) -> str:
     )
 
 
+Groups = tuple[float, float]
+
+
+async def groups(service: Process) -> Groups:
+    """How many commits there were, and how many conversations in them."""
+    async with aiohttp.ClientSession() as session:
+        text = await (await session.get(f"http://127.0.0.1:{service.port}/metrics")).text()
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("bot_commit"))
+    return float(values["bot_commits_total"]), float(values["bot_committed_conversations_total"])
+
+
 async def measure(arguments: argparse.Namespace, bare: Process, service: Process, sandbox: str) -> int:
     numbers = phones(arguments.phones)
     turns = max(2, arguments.messages // arguments.phones)
     await answers(f"http://127.0.0.1:{service.port}/ready")
     await answers(f"http://127.0.0.1:{bare.port}/webhook/msg91")
     results: dict[str, list[Round]] = {"bare": [], "service": []}
+    grouped = await groups(service)
     for index in range(arguments.rounds + 1):
         for process in (bare, service):
             first = index * turns
@@ -211,6 +223,8 @@ async def measure(arguments: argparse.Namespace, bare: Process, service: Process
     print()
     for name, rounds in results.items():
         print(shown(name, rounds))
+    commits, conversations = await groups(service)
+    print(f"conversations in one commit: {(conversations - grouped[1]) / (commits - grouped[0]):.1f}")
     ratios = [mine.cpu / its.cpu for mine, its in zip(results["service"], results["bare"], strict=True)]
     print(
         f"\nCPU per message, service / bare: {statistics.median(ratios):.2f} "

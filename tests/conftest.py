@@ -34,10 +34,10 @@ class Servers:
         self.urls: EmbeddedUrls = self._run(self._embedded.start())
         self._admin = self._run(self._prepare())
 
-    def new_database(self) -> str:
-        """The URL of a fresh database with the current schema."""
+    def new_database(self, template: str = "bot_template") -> str:
+        """The URL of a fresh database, with the current schema or, from `template1`, empty."""
         name = f"test_{next(self._numbers)}"
-        self._run(self._admin.execute(f"create database {name} template bot_template"))
+        self._run(self._admin.execute(f"create database {name} template {template}"))
         return self._url(name)
 
     def drop(self, url: str) -> None:

@@ -11,7 +11,7 @@ import binascii
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Final
 
@@ -22,6 +22,7 @@ from bot.ports import Sealer
 
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
+_NONCES_DRAWN: Final = 512
 _KEY_BYTES: Final = 32
 _FINGERPRINT_BYTES: Final = 16
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -61,6 +62,24 @@ def _decoded(id_: str, encoded: str) -> bytes:
     return key
 
 
+class _Nonces:
+    """Random nonces, fetched from the kernel many at a time: a call of it for each costs more than the sealing."""
+
+    def __init__(self) -> None:
+        self._pool: Iterator[bytes] = iter(())
+
+    def take(self) -> bytes:
+        nonce = next(self._pool, None)
+        if nonce is not None:
+            return nonce
+        drawn = os.urandom(_NONCE_BYTES * _NONCES_DRAWN)
+        self._pool = iter([drawn[at : at + _NONCE_BYTES] for at in range(0, len(drawn), _NONCE_BYTES)])
+        return self.take()
+
+
+_nonces: Final = _Nonces()
+
+
 class AesSealer:
     """Fulfils `bot.ports.Sealer` with one key, whose id goes in front."""
 
@@ -70,7 +89,7 @@ class AesSealer:
         self._cipher = AESGCM(key)
 
     def seal(self, plain: bytes, context: bytes = b"") -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = _nonces.take()
         return self._front + nonce + self._cipher.encrypt(nonce, plain, context)
 
     def open(self, sealed: bytes, context: bytes = b"") -> bytes:
@@ -86,7 +105,7 @@ class AesSealer:
 
 
 class ServiceKeys:
-    """The keys of `ENCRYPTION_KEYS`: the first seals, all open. They also wrap the keys of customers and fingerprints."""
+    """`ENCRYPTION_KEYS`: the first seals, all open. They also wrap the keys of customers and of fingerprints."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._sealers = {id_.encode(): AesSealer(key, id_) for id_, key in keys.items()}

@@ -213,10 +213,10 @@ def _forget_dead_postmaster(folder: Path) -> None:
     pid_file = folder / "postmaster.pid"
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        program = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0", 1)[0]
     except (OSError, ValueError):
         return
-    if b"postgres" not in command:
+    if not program.endswith(b"postgres"):
         pid_file.unlink(missing_ok=True)
 
 

@@ -72,6 +72,9 @@ class Msg91Channel:
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     """The body, or its first `ANSWER_LIMIT` bytes; a longer one costs the connection instead of memory."""
+    length = response.content_length
+    if length is not None and length <= ANSWER_LIMIT:
+        return await response.read()
     answer = b""
     while chunk := await response.content.readany():
         answer += chunk

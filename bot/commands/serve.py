@@ -1,6 +1,7 @@
 """`bot serve`: the service in production."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from bot.config import Settings
 
 log = logging.getLogger(__name__)
 
+COLLECT_AFTER = 50_000
+"""Objects made and not yet freed after which Python looks for cycles among the young ones."""
 SHUTDOWN_SECONDS = 2.0
 """Seconds that answers under way have once everything is drained."""
 
@@ -46,10 +49,20 @@ async def serve(
         loop.add_signal_handler(signal.SIGHUP, lambda: service.tasks.spawn(_reload(service), "reload"))
         port = runner.addresses[0][1]
         log.info("ready", extra={"port": port, "replica_id": service.me})
+        _calm_collector()
         started(service, port)
         await stop.wait()
         log.info("stopping", extra={"letters": service.registry.letters, "outgoing": len(service.delivery)})
     log.info("stopped")
+
+
+def _calm_collector() -> None:
+    """What was built at the start lives as long as the process: take it out of the collector's sight, and let it look
+    for cycles less often. The hot path makes none.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, 20, 50)
 
 
 async def with_stores(settings: Settings, folder: Path, stack: AsyncExitStack) -> Settings:

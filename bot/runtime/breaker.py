@@ -74,6 +74,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The call proved that the other side works. One that began before the circuit opened proves nothing."""
+        if self._seen == "closed" and not self._machine.fail_counter:
+            return  # the usual case: nothing to forget
         if self.state != "open":
             self._machine.call(_nothing)
             self._note_change()

@@ -3,7 +3,7 @@ own.
 """
 
 import asyncio
-import secrets
+import random
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -26,7 +26,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own."""
+    """The machine's own. Its chance is for ids and jitter; keys and nonces come from elsewhere."""
+
+    def __init__(self) -> None:
+        self._chance = random.Random()
 
     def now(self) -> float:
         return time.time()
@@ -35,7 +38,7 @@ class SystemClock:
         return time.monotonic()
 
     def seed(self) -> int:
-        return secrets.randbits(64)
+        return self._chance.getrandbits(64)
 
     def later(self, delay: float, call: Callable[[], None]) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(delay, call)

@@ -1,9 +1,10 @@
 -- Commit a batch of writes of state, conversations and messages; one row for each that took effect.
 -- Rows that belong to writes come as an array of the numbers of their writes beside one JSON array of the rows: for wide
 -- rows that costs both sides less than an array for each column.
--- The guards: the stored version is the expected one, and every consumed row waits still. Two commits of one customer
--- cannot both pass: the second waits for the first's row lock and then finds another version. All that consumes rows
--- raises the version, so what the snapshot says of the rows is true whenever the version is right.
+-- The guards: the stored version is the expected one, every consumed row waits still, and none waits before them: who
+-- overlooked one (another replica's, a merge's, one that is parked) is turned away and reads the journal. Two commits of
+-- one customer cannot both pass: the second waits for the first's row lock and then finds another version. All that
+-- consumes rows raises the version, so what the snapshot says of the rows is true whenever the version is right.
 with write as (
   select *
   from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::double precision[], $6::integer[])
@@ -13,13 +14,13 @@ consumed as (
   select c.n, c.seq from unnest($7::integer[], $8::bigint[]) as c (n, seq)
 ),
 waiting as (
-  select c.n, count(*) as rows
-  from consumed c
-  join write w on w.n = c.n
+  select l.n, count(*) as rows
+  from (select n, max(seq) as seq from consumed group by n) l
+  join write w on w.n = l.n
   cross join lateral (
-    select from journal j where j.user_id = w.user_id and j.seq = c.seq and j.consumed_at is null offset 0
+    select from journal j where j.user_id = w.user_id and j.seq <= l.seq and j.consumed_at is null offset 0
   ) j
-  group by c.n
+  group by l.n
 ),
 taken as (
   update users u

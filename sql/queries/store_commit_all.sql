@@ -14,13 +14,13 @@ consumed as (
   select c.n, c.seq from unnest($7::integer[], $8::bigint[]) as c (n, seq)
 ),
 waiting as (
-  select c.n, count(*) as rows
-  from consumed c
-  join write w on w.n = c.n
+  select l.n, count(*) as rows
+  from (select n, max(seq) as seq from consumed group by n) l
+  join write w on w.n = l.n
   cross join lateral (
-    select from journal j where j.user_id = w.user_id and j.seq = c.seq and j.consumed_at is null offset 0
+    select from journal j where j.user_id = w.user_id and j.seq <= l.seq and j.consumed_at is null offset 0
   ) j
-  group by c.n
+  group by l.n
 ),
 fact as (
   select

@@ -157,7 +157,9 @@ class Service:
             return 0, None
 
     async def say(self, phone: str, text: str, identity: str, **fields: Any) -> tuple[int, Any]:
-        return await self.post({"from": phone, "text": text, "messageId": identity, **fields})
+        """One text in the plain shape, written now."""
+        body = {"from": phone, "text": text, "messageId": identity, "timestamp": time.time(), **fields}
+        return await self.post(body)
 
     async def api(
         self, method: str, path: str, body: Any = None, token: str = "admin", **headers: str

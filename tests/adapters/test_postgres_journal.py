@@ -6,8 +6,8 @@ import pytest
 from bot.adapters.postgres.journal import PostgresJournal
 from bot.adapters.postgres.parking import PostgresParking
 from bot.adapters.postgres.pool import Database, connect
-from bot.adapters.postgres.queries import load_queries
 from bot.adapters.postgres.quarantine import PostgresQuarantine
+from bot.adapters.postgres.queries import load_queries
 from bot.core.ids import CustomerId, JournalSeq
 from bot.ports import Backlog, Quarantined, Unacceptable, Unavailable
 from tests.adapters.lost_answers import proxied

@@ -58,7 +58,10 @@ async def pending(pool: asyncpg.Pool, queries: Mapping[str, str], migrations: Se
 
 
 async def migrate(pool: asyncpg.Pool, queries: Mapping[str, str], migrations: Sequence[Migration]) -> Sequence[str]:
-    """Apply what is pending and say what that was. Raises `MigrationError` when an applied one changed."""
+    """Apply what is pending and say what that was.
+
+    Raises `MigrationError` when an applied one changed or one cannot be applied; those before it stay.
+    """
     with translated():
         async with pool.acquire() as connection:
             await connection.execute(queries["migrations_unlimited"], "0")
@@ -75,10 +78,17 @@ async def _apply_missing(connection: Any, queries: Mapping[str, str], migrations
     await connection.execute(queries["migrations_table"])
     missing = _missing(migrations, await _applied(connection, queries))
     for migration in missing:
+        await _apply(connection, queries, migration)
+    return [migration.name for migration in missing]
+
+
+async def _apply(connection: Any, queries: Mapping[str, str], migration: Migration) -> None:
+    try:
         async with connection.transaction():
             await connection.execute(migration.sql, timeout=_PATIENCE_S)
             await connection.execute(queries["migrations_record"], migration.name, migration.checksum)
-    return [migration.name for migration in missing]
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"{migration.name} could not be applied: {error}") from error
 
 
 async def _applied(connection: Any, queries: Mapping[str, str]) -> Mapping[str, str]:

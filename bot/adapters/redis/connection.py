@@ -41,7 +41,8 @@ async def round_trip(client: Redis, packed: Sequence[bytes], timeout_s: float = 
     """
     with translated():
         async with asyncio.timeout(timeout_s):
-            connection = await client.connection_pool.get_connection()
+            pool: Any = client.connection_pool
+            connection = await pool.get_connection()
             try:
                 await connection.send_packed_command(packed)
                 return [await _reply(connection) for _ in packed]
@@ -49,7 +50,7 @@ async def round_trip(client: Redis, packed: Sequence[bytes], timeout_s: float = 
                 await connection.disconnect(nowait=True)  # the replies that are left must not answer somebody else
                 raise
             finally:
-                await client.connection_pool.release(connection)
+                await pool.release(connection)
 
 
 async def _reply(connection: Any) -> Any:

@@ -24,11 +24,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAGE_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def add_api(app: web.Application) -> None:
-    """Add every route of the table, `/api/v1/openapi.json` and `/api/docs`."""
+def add_api(app: web.Application, *, mount: str = "") -> None:
+    """Add every route of the table, `/api/v1/openapi.json` and `/api/docs`; `mount` is where `app` itself will be."""
     attempts = Attempts()
+    prefix = PREFIX.removeprefix(mount)
     for route in ROUTES:
-        app.router.add_route(route.method, PREFIX + route.path, _handler(route, attempts))
+        app.router.add_route(route.method, prefix + route.path, _handler(route, attempts))
     described = document(ROUTES)
     as_json, as_html = msgspec.json.encode(described), page(described)
 
@@ -38,8 +39,8 @@ def add_api(app: web.Application) -> None:
     async def docs(_: web.Request) -> web.Response:
         return web.Response(text=as_html, content_type="text/html", headers=PAGE_HEADERS)
 
-    app.router.add_get(f"{PREFIX}/openapi.json", openapi)
-    app.router.add_get("/api/docs", docs)
+    app.router.add_get(f"{prefix}/openapi.json", openapi)
+    app.router.add_get("/api/docs".removeprefix(mount), docs)
 
 
 def _handler(route: AnyRoute, attempts: Attempts) -> Handler:
