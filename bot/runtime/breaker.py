@@ -53,7 +53,7 @@ class Breaker:
     @property
     def state(self) -> BreakerState:
         """`half_open` from the moment a probe is due, whether or not somebody has asked for it yet."""
-        if self._machine.current_state == pybreaker.STATE_OPEN and self._clock() >= self._until:
+        if self._seen == "open" and self._clock() >= self._until:
             self._machine.half_open()
             self._note_change()
         return self._seen

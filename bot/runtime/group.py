@@ -44,9 +44,10 @@ class Group(Generic[T, R]):
         clock: Clock,
         most: int,
         patient: bool,
+        linger: float = 0.0,
     ) -> None:
-        """`most`: items in one call. `patient`: repeat while the store is away, instead of settling with the
-        failure.
+        """`most`: items in one call. `patient`: repeat while the store is away, instead of settling with the failure.
+        `linger`: seconds to wait for more before each call, for what nobody waits for.
         """
         self.name = name
         self._perform = perform
@@ -54,6 +55,7 @@ class Group(Generic[T, R]):
         self._clock = clock
         self._most = most
         self._patient = patient
+        self._linger = linger
         self._waiting: deque[T] = deque()
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
@@ -78,6 +80,8 @@ class Group(Generic[T, R]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
+                if self._linger:
+                    await self._clock.sleep(self._linger)
                 take = min(len(self._waiting), self._most)
                 items = [self._waiting.popleft() for _ in range(take)]
                 self._under_way = take

@@ -14,6 +14,9 @@ from bot.runtime.group import Group
 
 LEASE_MARGIN = 0.2
 """Share of the lease before its end at which it is no longer relied on."""
+KEEP_LINGER = 0.25
+"""Seconds over which snapshots are gathered, and of one conversation the last is kept. A crash within them costs whoever
+takes the seat one step in vain: the version in the store is newer, and the stored state is read."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
 
@@ -36,7 +39,13 @@ class Seating:
             "seats", perform=self._take, settle=seated, clock=clock, most=most, patient=True
         )
         self._keeping: Group[Keep, None] = Group(
-            "snapshots", perform=self._keep, settle=lambda *_: None, clock=clock, most=most, patient=False
+            "snapshots",
+            perform=self._keep,
+            settle=lambda *_: None,
+            clock=clock,
+            most=most,
+            patient=False,
+            linger=KEEP_LINGER,
         )
 
     def __len__(self) -> int:
@@ -99,8 +108,9 @@ class Seating:
             return [Seat(granted=True) for _ in actors]
 
     async def _keep(self, keeps: Sequence[Keep]) -> Sequence[None]:
+        latest = {keep.customer: keep for keep in keeps}
         try:
-            await self._seats.keep(keeps)
+            await self._seats.keep(list(latest.values()))
         except Unavailable:
             self._lost()
         return [None] * len(keeps)

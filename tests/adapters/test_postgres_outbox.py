@@ -331,6 +331,17 @@ async def test_replicas_share_orphans_out_by_whole_customers(
     assert claimed == {customer: [ids] for customer, ids in messages.items()}
 
 
+async def test_a_customer_whose_messages_another_replica_is_claiming_is_skipped(
+    outbox: PostgresOutbox, post: Post, replicas: PostgresReplicas, anna: CustomerId, pool: asyncpg.Pool
+) -> None:
+    await replicas.beat("other", 60)
+    messages = await post(anna)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("select from users for no key update")
+        assert list(await outbox.orphans("other", 10)) == []
+    assert [orphan.id for orphan in await outbox.orphans("other", 10)] == messages
+
+
 async def test_what_is_still_mine_is_confirmed_against_those_who_think_me_gone(
     outbox: PostgresOutbox, post: Post, replicas: PostgresReplicas, anna: CustomerId
 ) -> None:

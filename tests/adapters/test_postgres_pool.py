@@ -32,11 +32,12 @@ async def test_connections_are_set_for_many_small_statements(pool: asyncpg.Pool)
         ("select $1::int", "text"),
         ("select $1::int", 2**40),
         ("select $1::uuid", "x"),
+        ("select $1::int[]", 7),
         ("insert into timers values (null, $1, '', now())", 1),
         ("insert into identities values ($1, 7, 'phone', '', now())", b"x"),
         ("insert into keyring values ('a', $1), ('a', $1) on conflict (name) do update set wrapped = ''", b"x"),
     ],
-    ids=["nul", "surrogate", "type", "range", "uuid", "null", "foreign key", "row twice"],
+    ids=["nul", "surrogate", "type", "range", "uuid", "no array", "null", "foreign key", "row twice"],
 )
 async def test_a_value_that_is_to_blame_is_unacceptable(pool: asyncpg.Pool, statement: str, argument: object) -> None:
     with pytest.raises(Unacceptable):
@@ -84,6 +85,13 @@ async def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None
 async def test_a_server_that_never_answers_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unavailable):
         await connect(f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/bot", connect_timeout_s=0.05)
+
+
+async def test_a_pool_that_was_closed_is_unavailable(database_url: str) -> None:
+    pool = await connect(database_url, size=1)
+    await pool.close()
+    with pytest.raises(Unavailable):
+        await ask(pool, "select 1").fetch("it")
 
 
 async def test_a_database_that_is_dropped_under_us_is_unavailable(servers: Servers, database_url: str) -> None:
