@@ -37,6 +37,7 @@ from bot.core.book import Book, Rules
 from bot.core.events import SendFailed, TimerFired
 from bot.core.ids import CustomerId
 from bot.ports import Unavailable, Vault
+from bot.readiness import VITAL, Readiness
 from bot.runtime.breaker import Breaker, BreakerState
 from bot.runtime.clock import SystemClock
 from bot.runtime.delivery_reports import Reports
@@ -222,7 +223,7 @@ class Service:
             ),
         )
         self.webhook = Webhook(intake=self.intake, secret=settings.msg91_webhook_secret, numbers=settings.numbers)
-        self.health = Health(checks=self._checks(), vital=frozenset({"database", "schema", "flows", "intake"}))
+        self.health = Health(checks=self._checks(), vital=VITAL)
 
     def web(self) -> web.Application:
         """Every route. The API is an application of its own, so that the webhook passes no middleware."""
@@ -274,6 +275,16 @@ class Service:
 
     # --- between the parts -------------------------------------------------------------------------------------------
 
+    def _checks(self) -> dict[str, Check]:
+        return Readiness(
+            stores=self.stores,
+            redis=self._redis,
+            shelf=self.shelf,
+            breaker=self.breaker,
+            model=self.model,
+            intake=self.intake,
+        ).checks()
+
     def _model(self, session: aiohttp.ClientSession) -> OpenRouter | None:
         settings = self.settings
         if not settings.openrouter_api_key:
@@ -309,63 +320,11 @@ class Service:
         older_than = self.clock.now() - self.settings.unanswered_after
         metrics.unanswered_customers.set(await watch.unanswered(older_than))
 
-    def _checks(self) -> dict[str, Check]:
-        return {
-            "database": self._database_check,
-            "redis": self._redis_check,
-            "schema": self._schema_check,
-            "flows": self._flows_check,
-            "provider": self._provider_check,
-            "model": self._model_check,
-            "intake": self._intake_check,
-        }
-
-    async def _database_check(self) -> str:
-        await self.stores.watch.parked()
-        return "answers"
-
-    async def _redis_check(self) -> str:
-        await self._redis.ping()
-        return "answers"
-
-    async def _schema_check(self) -> str:
-        pending = await self.stores.base.pending_migrations()
-        if pending:
-            raise RuntimeError(f"migrations are pending: {', '.join(pending)}; run `bot migrate`")
-        return "up to date"
-
-    async def _flows_check(self) -> str:
-        return f"{len(self.shelf.book().flows)} in force"
-
-    async def _provider_check(self) -> str:
-        return _closed(self.breaker)
-
-    async def _model_check(self) -> str:
-        if self.model is None:
-            return "not configured: a person is offered instead"
-        if self.model.stopped_reason:
-            raise RuntimeError(self.model.stopped_reason)
-        breakers = self.model.breakers()
-        if breakers and all(breaker.state == "open" for breaker in breakers.values()):
-            raise RuntimeError("every model's breaker is open")
-        return f"{len(breakers)} in the chain"
-
-    async def _intake_check(self) -> str:
-        if self.intake.full:
-            raise RuntimeError("more events wait than INTAKE_LIMIT allows")
-        return f"{len(self.intake)} waiting"
-
 
 def show_breaker(name: str, state: BreakerState) -> None:
     metrics.breaker_state.labels(name).set(STATES[state])
     if state != "closed":
         log.warning("a breaker moved", extra={"breaker": name, "state": state})
-
-
-def _closed(breaker: Breaker) -> str:
-    if breaker.state == "open":
-        raise RuntimeError(f"the breaker is open for {breaker.seconds_until_probe():.0f} s more")
-    return "breaker closed"
 
 
 class NotReady(Exception):

@@ -1,6 +1,7 @@
 """What a message costs when nothing is kept: verify the signature, parse, answer, post one reply. The yardstick.
 
-Written the plain way, one task for each reply, on the same event loop, server, client and JSON parser as the service and
+Written the plain way, one task for each reply, on the same event loop, server, client and JSON parser as the service
+and
 with none of its code.
 """
 

@@ -182,7 +182,7 @@ def quantile(values: Sequence[float], percent: int) -> float:
 
 def shown(name: str, rounds: Sequence[Round]) -> str:
     def middle(field: str) -> float:
-        return statistics.median(getattr(one, field) for one in rounds)
+        return float(statistics.median(getattr(one, field) for one in rounds))
 
     return (
         f"{name:<8} {middle('rate'):7.0f} msg/s   {middle('cpu'):6.0f} us CPU/msg   "

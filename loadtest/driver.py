@@ -91,7 +91,7 @@ class _Connection(asyncio.Protocol):
             self._buffer = b""
             self._answer.set_result(int(head[9:12]))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError("the connection was closed"))
 

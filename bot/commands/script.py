@@ -8,6 +8,7 @@ import asyncio
 import secrets
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import click
@@ -152,9 +153,9 @@ class _Player:
             self._remember_choices(message)
         self._seen = wanted
 
-    async def _messages(self) -> list[dict[str, object]]:
+    async def _messages(self) -> list[dict[str, Any]]:
         async with self._session.get(f"{self._system.sandbox_url}/sandbox/messages?to={self._phone}") as answer:
-            found: list[dict[str, object]] = orjson.loads(await answer.read())
+            found: list[dict[str, Any]] = orjson.loads(await answer.read())
             return found
 
     async def _check_state(self) -> None:
@@ -166,7 +167,7 @@ class _Player:
             raise Failed(f"{self._scene.title}: held by {[one['status'] for one in found]}, not {self._scene.ends}")
         click.echo(f"  = {self._scene.title}: one conversation, held by {found[0]['status']}, {self._seen} replies")
 
-    def _remember_choices(self, message: dict[str, object]) -> None:
+    def _remember_choices(self, message: dict[str, Any]) -> None:
         self._choices = {}
         interactive = message["body"].get("interactive", {})
         action = interactive.get("action", {})
@@ -180,5 +181,5 @@ class _Player:
         click.echo(f"{self._phone[-4:]} {who:>6}: {text}")
 
 
-def _shown(message: dict[str, object]) -> str:
+def _shown(message: dict[str, Any]) -> str:
     return str(message["text"]).replace("\n", " / ")

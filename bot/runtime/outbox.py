@@ -193,7 +193,7 @@ class Delivery:
                 customer=customer,
                 recipient=recipient,
                 content=effect.content,
-                number=effect.number or self._default_number,
+                number=effect.number,
                 kind=effect.kind,
                 caused_at=effect.caused_at,
                 created_at=effect.at,
@@ -202,6 +202,8 @@ class Delivery:
         )
 
     def put(self, parcel: Parcel) -> None:
+        """Take a committed message as the store has it; one without a number of ours goes out from the default one."""
+        parcel.number = parcel.number or self._default_number
         self._count += 1
         lane = self._lanes.get(parcel.customer)
         if lane is not None:

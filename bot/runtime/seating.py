@@ -15,7 +15,8 @@ from bot.runtime.group import Group
 LEASE_MARGIN = 0.2
 """Share of the lease before its end at which it is no longer relied on."""
 KEEP_LINGER = 0.25
-"""Seconds over which snapshots are gathered, and of one conversation the last is kept. A crash within them costs whoever
+"""Seconds over which snapshots are gathered, and of one conversation the last is kept. A crash within them costs
+whoever
 takes the seat one step in vain: the version in the store is newer, and the stored state is read."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
