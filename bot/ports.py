@@ -29,7 +29,7 @@ class Unacceptable(Exception):
     """The store refuses what it was given; the same value will be refused again."""
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The root of the rows that cross a port."""
 
 
@@ -167,7 +167,7 @@ class Loaded(Record, frozen=True, kw_only=True):
 
 
 class ConversationRow(Record, frozen=True, kw_only=True):
-    """A projection of the state for lists and reports; times are unix seconds."""
+    """A projection of the state for lists and reports; times are unix seconds. `escalation_reason` is sealed or empty."""
 
     id: ConversationId
     session_id: str
@@ -175,7 +175,7 @@ class ConversationRow(Record, frozen=True, kw_only=True):
     current_flow: str
     current_step: str
     language: str
-    escalation_reason: str
+    escalation_reason: bytes
     department: str
     agent: str
     number: str
@@ -236,6 +236,8 @@ class AuditRow(Record, frozen=True, kw_only=True):
     at: float
     detail: str
     conversation: ConversationId | None = None
+    note: bytes = b""
+    """What a person wrote about it, sealed; empty: nothing."""
 
 
 class CustomerFacts(Record, frozen=True, kw_only=True):

@@ -287,7 +287,7 @@ def _escalation_requested(draft: Draft, event: EscalationRequested) -> None:
 def _resolved(draft: Draft, event: ConversationResolved) -> None:
     if not draft.move("resolve"):
         return
-    draft.audit("resolved", by=event.by, detail=event.note)
+    draft.audit("resolved", by=event.by, note=event.note)
     draft.close_conversation(by=event.by, expired=False)
 
 

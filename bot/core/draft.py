@@ -248,8 +248,8 @@ class Draft:
             )
         )
 
-    def audit(self, action: str, *, by: str, detail: str = "") -> None:
-        self.effects.append(WriteAudit(action=action, by=by, at=self.at, detail=detail))
+    def audit(self, action: str, *, by: str, detail: str = "", note: str = "") -> None:
+        self.effects.append(WriteAudit(action=action, by=by, at=self.at, detail=detail, note=note))
 
 
 def localised(text: Localised, language: str, default: str) -> str:

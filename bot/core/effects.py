@@ -100,6 +100,8 @@ class WriteAudit(Value, frozen=True, kw_only=True, tag="write_audit"):
     by: str
     at: float
     detail: str = ""
+    note: str = ""
+    """What a person wrote about it: kept sealed, unlike `detail`."""
 
 
 Effect = (

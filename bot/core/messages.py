@@ -7,8 +7,11 @@ import msgspec
 MediaKind = Literal["image", "document", "audio", "video", "sticker"]
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The root of every value of the core: immutable, named fields, compact when serialised."""
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """The root of every value of the core: immutable, named fields, compact when serialised.
+
+    Values cannot form cycles, so the garbage collector need not look at them.
+    """
 
 
 class Text(Value, frozen=True, kw_only=True, tag="text"):

@@ -8,6 +8,7 @@ also why a word is cut here by Unicode category: the word class of `re` leaves t
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 _FIRST_MARK, _LAST_MARK = 0x300, 0x1E94A
 _ACCENTS = range(0x300, 0x370)
@@ -30,6 +31,8 @@ def _mark_class() -> str:
     return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
 
 
+_SHORT = 200
+"""Characters up to which a folded text is remembered for a moment."""
 _DIGITS = _digit_table()
 _FOLDED: dict[int, str | None] = {**dict.fromkeys((*_ACCENTS, *_UNSEEN)), **_APOSTROPHES, **_DIGITS}
 _LETTER = rf"[\w{_mark_class()}]"
@@ -38,10 +41,18 @@ _WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 
 def fold(text: str) -> str:
     """`text` without the differences nobody means: case, accents, width, script of digits, kind and amount of space."""
+    return _fold_short(text) if len(text) <= _SHORT else _fold(text)
+
+
+def _fold(text: str) -> str:
     if text.isascii():
         return " ".join(text.casefold().split())
     opened = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return " ".join(unicodedata.normalize("NFC", opened.translate(_FOLDED)).split())
+
+
+_fold_short = lru_cache(maxsize=1024)(_fold)
+"""One message is folded for its words, for interrupts and for triggers; once is enough."""
 
 
 def whole(text: str) -> str:

@@ -19,6 +19,7 @@ class Actor:
         "conversation",
         "customer",
         "data_key",
+        "doubted",
         "failures",
         "lease_until",
         "mailbox",
@@ -35,9 +36,11 @@ class Actor:
         self.phase: Phase = "idle"
         self.mailbox: deque[Letter] = deque()
         self.read_again = False
-        """Letters may lie in the journal that are not in the mailbox: read before stepping."""
+        """Letters may lie in the journal that come after those in the mailbox: read when it is empty."""
         self.conversation: Conversation | None = None
         self.version = 0
+        self.doubted = -1
+        """The store turned this version away: a snapshot that is not newer is not to be believed."""
         self.data_key = b""
         self.sealer: Sealer | None = None
         self.sealed_identities: dict[str, bytes] = {}
@@ -51,13 +54,13 @@ class Actor:
 
     def put(self, letter: Letter, limit: int) -> None:
         """Into the mailbox; when it is full the letter stays in the journal and is read from there later."""
-        if self.read_again and self.phase != "reading":
+        if self.read_again:
             return
         if len(self.mailbox) >= limit:
             self.read_again = True
             return
         if self.mailbox and self.mailbox[-1].seq >= letter.seq:
-            self.read_again = True
+            self.reread()
             return
         self.mailbox.append(letter)
 
@@ -65,16 +68,28 @@ class Actor:
         """Take what the journal holds, the first unread letters in order.
 
         When that is not all of them, everything else in the mailbox is dropped, because something between is missing.
+        What was told since the reading began is in the mailbox, up to the first that it did not take.
         """
-        if complete:
-            known = {letter.seq for letter in letters}
-            last = letters[-1].seq if letters else -1
-            letters += [letter for letter in self.mailbox if letter.seq not in known and letter.seq > last]
-        self.mailbox = deque(letters)
-        self.read_again = not complete
+        told, self.mailbox = self.mailbox, deque(letters)
+        if not complete:
+            self.read_again = True
+            return
+        known = {letter.seq for letter in letters}
+        last = letters[-1].seq if letters else -1
+        for letter in told:
+            if letter.seq > last:
+                self.mailbox.append(letter)
+            elif letter.seq not in known:
+                self.read_again = True
+
+    def reread(self) -> None:
+        """The mailbox is not the beginning of what is unread: the journal has it all in order."""
+        self.mailbox.clear()
+        self.read_again = True
 
     def forget(self) -> None:
         """Know nothing of the state any more: somebody else was first."""
+        self.doubted = self.version
         self.conversation = None
         self.sealer = None
         self.sealed_identities = {}

@@ -31,11 +31,8 @@ class SystemClock:
     def __init__(self) -> None:
         self._chance = random.Random()
 
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
     def seed(self) -> int:
         return self._chance.getrandbits(64)

@@ -43,6 +43,7 @@ class Acting:
         self._shelf = shelf
         self._clock = clock
         self._results: dict[bytes, ActResult] = {}
+        self._under_way: dict[bytes, asyncio.Future[ActResult]] = {}
 
     async def act(self, conversation: ConversationId, deed: Deed, *, key: str) -> ActResult:
         customer = await self._directory.holder(conversation)
@@ -91,24 +92,30 @@ class Acting:
         return True
 
     async def _do(self, customer: CustomerId, event: Event, key: bytes) -> ActResult:
+        """Callers that come with the same key at the same time wait for the same result."""
         if key in self._results:
             return self._results[key]
-        done: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
-
-        def settle(result: ActResult) -> None:
-            if not done.done():
-                done.set_result(result)
-
-        self._registry.watch(key, lambda outcome: settle(_result(outcome)))
-        self._intake.post(customer, event, key=key, done=_journalled(settle))
+        done = self._under_way.get(key) or self._begin(customer, event, key)
         try:
-            result = await asyncio.wait_for(asyncio.shield(done), WAIT_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(done), WAIT_SECONDS)
         except TimeoutError:
             return ActResult(status="pending")
         finally:
             self._registry.unwatch(key)
-        self._remember(key, result)
-        return result
+            self._under_way.pop(key, None)
+
+    def _begin(self, customer: CustomerId, event: Event, key: bytes) -> asyncio.Future[ActResult]:
+        done: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
+        self._under_way[key] = done
+
+        def settle(result: ActResult) -> None:
+            if not done.done():
+                done.set_result(result)
+                self._remember(key, result)
+
+        self._registry.watch(key, lambda outcome: settle(_result(outcome)))
+        self._intake.post(customer, event, key=key, done=_journalled(settle))
+        return done
 
     def _remember(self, key: bytes, result: ActResult) -> None:
         if len(self._results) >= REMEMBERED:

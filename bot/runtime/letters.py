@@ -10,7 +10,7 @@ from bot.core.ids import JournalSeq
 DEDUP_BYTES = 16
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class Letter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     seq: JournalSeq
     dedup: bytes
     envelope: Envelope

@@ -21,7 +21,7 @@ from bot.core.effects import Effect
 from bot.core.events import decode_envelope
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation, decode_conversation
-from bot.ports import Directory, Journal, Loaded, Parking, Seat, Seats, Store, Unavailable, Unread, Vault
+from bot.ports import Directory, Journal, Loaded, Parking, Seat, Seats, Store, Unacceptable, Unavailable, Unread, Vault
 from bot.runtime.actor import Actor
 from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
@@ -198,11 +198,12 @@ class Registry:
         if self._seating.needed(actor):
             actor.phase = "seating"
             self._seating.take(actor)
-        elif actor.read_again:
-            actor.phase = "reading"
-            self._reading.add(actor)
-        else:
+        elif actor.mailbox:
             self._step(actor)
+        else:
+            actor.phase = "reading"
+            actor.read_again = False
+            self._reading.add(actor)
 
     def _go_on(self, actor: Actor) -> None:
         actor.phase = "idle"
@@ -255,6 +256,7 @@ class Registry:
             )
         except (ValueError, msgspec.DecodeError):
             metrics.sealed_bad_total.labels("state").inc()
+            actor.doubted = max(actor.doubted, loaded.version)
             self._failed(actor, actor.mailbox[0].seq if actor.mailbox else JournalSeq(0), "the state cannot be opened")
             return
         actor.data_key = loaded.data_key
@@ -276,12 +278,14 @@ class Registry:
 
     def _have_read(self, actor: Actor, rows: Sequence[Unread] | Exception) -> None:
         if isinstance(rows, Exception):
+            actor.reread()
             self._rest(actor)
             return
         letters = []
         for row in rows:
             letter = self._open(row)
             if letter is None:
+                actor.reread()
                 self._failed(actor, row.seq, "the journal row cannot be opened")
                 return
             letters.append(letter)
@@ -313,9 +317,14 @@ class Registry:
             self._commit(actor, steps)
 
     def _steps(self, actor: Actor, conversation: Conversation, book: Book) -> tuple[Step, ...]:
-        """Step through the mailbox. A step that raises ends the row; as the first it is the actor's failure."""
+        """Step through the mailbox. A step that raises ends the row; as the first it is the actor's failure.
+
+        A write knows the conversation before it and the one after it, so a third one begins a row of its own. After a
+        failure each letter stands alone, until it is clear whose failure it is.
+        """
         steps: list[Step] = []
-        for letter in tuple(actor.mailbox)[:STEPS_AT_ONCE]:
+        first = conversation.id
+        for letter in tuple(actor.mailbox)[: 1 if actor.failures else STEPS_AT_ONCE]:
             try:
                 done = step(conversation, letter.envelope, book)
             except Exception as problem:
@@ -324,24 +333,33 @@ class Registry:
                 if not steps:
                     self._failed(actor, letter.seq, f"{type(problem).__name__} in the step")
                 break
+            if first != conversation.id != done.conversation.id:
+                break
             conversation = done.conversation
             steps.append(done)
         return tuple(steps)
 
     def _commit(self, actor: Actor, steps: tuple[Step, ...]) -> None:
-        letters = tuple(actor.mailbox.popleft() for _ in steps)
+        letters = tuple(actor.mailbox)[: len(steps)]
         after = steps[-1].conversation
         effects = steps[0].effects if len(steps) == 1 else tuple(effect for one in steps for effect in one.effects)
         claims = self._around.claims(actor.customer)
-        write = self._writer.write(
-            actor,
-            letters,
-            after,
-            effects,
-            claims=claims,
-            commit_id=self._clock.seed() >> 1,
-            at=letters[-1].envelope.at,
-        )
+        try:
+            write = self._writer.write(
+                actor,
+                letters,
+                after,
+                effects,
+                claims=claims,
+                commit_id=self._clock.seed() >> 1,
+                at=letters[-1].envelope.at,
+            )
+        except Exception as problem:
+            log.exception("a write could not be made", extra={"customer": actor.customer, "seq": letters[0].seq})
+            self._failed(actor, letters[0].seq, f"{type(problem).__name__} in the write")
+            return
+        for _ in letters:
+            actor.mailbox.popleft()
         actor.phase = "committing"
         self._committer.commit(
             Attempt(
@@ -406,7 +424,8 @@ class Registry:
         log.error("a conversation is parked", extra={"customer": actor.customer, "seq": seq, "error": error})
         try:
             await self._parking.park(actor.customer, seq, error, actor.failures, self._clock.now())
-        except Unavailable:
+        except (Unavailable, Unacceptable) as problem:
+            log.warning("parking has to wait", extra={"customer": actor.customer, "error": str(problem)})
             self._rest(actor)
             return
         self._drop(actor)

@@ -91,7 +91,7 @@ class Seating:
         missing = [
             index
             for index, (actor, seat) in enumerate(zip(actors, answers, strict=True))
-            if isinstance(seat, Seat) and seat.granted and seat.snapshot is None and actor.conversation is None
+            if isinstance(seat, Seat) and seat.granted and actor.conversation is None and not _is_of_use(seat, actor)
         ]
         if missing:
             found = await self._store.load([actors[index].customer for index in missing])
@@ -119,3 +119,8 @@ class Seating:
     def _lost(self) -> None:
         metrics.store_errors_total.labels("redis").inc()
         self._away_until = self._clock.monotonic() + AWAY_SECONDS
+
+
+def _is_of_use(seat: Seat, actor: Actor) -> bool:
+    """Redis may know less than the store: what the store turned away would be turned away again."""
+    return seat.snapshot is not None and seat.snapshot.version > actor.doubted

@@ -84,9 +84,9 @@ class Sweep:
     async def round(self) -> None:
         """One look at everything."""
         await self._part("heartbeat", self._beat)
+        await self._part("outbox", self._orphan_messages)  # before anything that makes a customer's next message
         await self._part("timers", self._due_timers)
         await self._part("journal", self._forgotten)
-        await self._part("outbox", self._orphan_messages)
         await self._part("reports", self._overlooked_reports)
         await self._part("effects", self._orphan_effects)
         await self._part("retire", lambda: self._registry.retire(self._idle))

@@ -36,6 +36,8 @@ from bot.runtime.thinking import encode_question
 STATE_CONTEXT = b"state"
 IDENTITY_CONTEXT = b"identity"
 NAME_CONTEXT = b"name"
+REASON_CONTEXT = b"reason"
+NOTE_CONTEXT = b"note"
 
 
 def message_context(message_id: str) -> bytes:
@@ -81,7 +83,7 @@ class Writer:
             state=actor.sealer.seal(encode_conversation(conversation), STATE_CONTEXT),
             consumed=tuple(letter.seq for letter in letters),
             at=at,
-            conversations=_projections(before, conversation, rows.closed, at),
+            conversations=_projections(actor.sealer, before, conversation, rows.closed, at),
             messages=tuple(rows.messages),
             effects=tuple(rows.effects),
             done_effects=tuple(_answered(letter.envelope) for letter in letters if _answered(letter.envelope)),
@@ -155,6 +157,7 @@ class _Rows:
                         at=effect.at,
                         detail=effect.detail,
                         conversation=self._conversation or None,
+                        note=_sealed(self._sealer, effect.note, NOTE_CONTEXT),
                     )
                 )
 
@@ -241,15 +244,15 @@ def _type_of(content: Inbound | Outbound) -> str:
 
 
 def _projections(
-    before: Conversation, after: Conversation, closed: dict[str, CloseConversation], at: float
+    sealer: Sealer, before: Conversation, after: Conversation, closed: dict[str, CloseConversation], at: float
 ) -> tuple[ConversationRow, ...]:
-    rows = [_row(before, closed[before.id], at)] if before.id != after.id and before.id in closed else []
+    rows = [_row(sealer, before, closed[before.id], at)] if before.id != after.id and before.id in closed else []
     if after.id:
-        rows.append(_row(after, closed.get(after.id), at))
+        rows.append(_row(sealer, after, closed.get(after.id), at))
     return tuple(rows)
 
 
-def _row(state: Conversation, closed: CloseConversation | None, at: float) -> ConversationRow:
+def _row(sealer: Sealer, state: Conversation, closed: CloseConversation | None, at: float) -> ConversationRow:
     by_person = closed is not None and closed.by != "timeout"
     return ConversationRow(
         id=state.id,
@@ -258,7 +261,7 @@ def _row(state: Conversation, closed: CloseConversation | None, at: float) -> Co
         current_flow=state.flow.flow_id if state.flow and not closed else "",
         current_step=state.flow.step_id if state.flow and not closed else "",
         language=state.customer.language,
-        escalation_reason=state.reason,
+        escalation_reason=_sealed(sealer, state.reason, REASON_CONTEXT),
         department=state.department,
         agent=state.agent,
         number=state.number,
@@ -268,3 +271,8 @@ def _row(state: Conversation, closed: CloseConversation | None, at: float) -> Co
         completed_at=closed.at if closed else None,
         resolution_time=closed.at - state.started_at if closed and by_person else None,
     )
+
+
+def _sealed(sealer: Sealer, text: str, context: bytes) -> bytes:
+    """Free text beside the messages; most rows have none."""
+    return sealer.seal(text.encode(), context) if text else b""

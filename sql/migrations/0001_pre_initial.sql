@@ -48,7 +48,7 @@ create table conversations (
   current_flow text not null default '',
   current_step text not null default '',
   language text not null default '',
-  escalation_reason text not null default '',
+  escalation_reason bytea not null default '',
   department text not null default '',
   agent text not null default '',
   number text not null default '',
@@ -59,6 +59,7 @@ create table conversations (
   heard_at timestamptz not null,
   completed_at timestamptz
 ) with (fillfactor = 70);
+comment on column conversations.escalation_reason is 'Sealed, as it may hold the customer''s words; empty: none.';
 comment on column conversations.resolution_time is 'Seconds from created_at to completed_at, when a person resolved it.';
 create index conversations_user on conversations (user_id, created_at desc);
 create index conversations_open on conversations (user_id) where completed_at is null;
@@ -215,8 +216,10 @@ create table audit (
   user_id bigint,
   conversation_id uuid,
   detail text not null default '',
+  note bytea not null default '',
   created_at timestamptz not null
 );
+comment on column audit.note is 'What a person wrote about it, sealed under the customer''s key.';
 create index audit_user on audit (user_id, id desc);
 
 create table replicas (

@@ -43,9 +43,9 @@ conversation as (
     number, created_at, updated_at, heard_at, completed_at, resolution_time
   )
   select
-    c.id, c.session_id, t.user_id, c.status, c.current_flow, c.current_step, c.language, c.escalation_reason,
-    c.department, c.agent, c.number, to_timestamp(c.created_at), to_timestamp(c.updated_at), to_timestamp(c.heard_at),
-    to_timestamp(c.completed_at), c.resolution_time
+    c.id, c.session_id, t.user_id, c.status, c.current_flow, c.current_step, c.language,
+    decode(c.escalation_reason, 'base64'), c.department, c.agent, c.number, to_timestamp(c.created_at),
+    to_timestamp(c.updated_at), to_timestamp(c.heard_at), to_timestamp(c.completed_at), c.resolution_time
   from rows from (
     unnest($9::integer[]),
     json_to_recordset($10::json) as (

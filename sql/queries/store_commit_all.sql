@@ -60,9 +60,9 @@ conversation as (
     number, created_at, updated_at, heard_at, completed_at, resolution_time
   )
   select
-    c.id, c.session_id, t.user_id, c.status, c.current_flow, c.current_step, c.language, c.escalation_reason,
-    c.department, c.agent, c.number, to_timestamp(c.created_at), to_timestamp(c.updated_at), to_timestamp(c.heard_at),
-    to_timestamp(c.completed_at), c.resolution_time
+    c.id, c.session_id, t.user_id, c.status, c.current_flow, c.current_step, c.language,
+    decode(c.escalation_reason, 'base64'), c.department, c.agent, c.number, to_timestamp(c.created_at),
+    to_timestamp(c.updated_at), to_timestamp(c.heard_at), to_timestamp(c.completed_at), c.resolution_time
   from rows from (
     unnest($9::integer[]),
     json_to_recordset($10::json) as (
@@ -150,12 +150,14 @@ stopped as (
   where i.id = s.id
 ),
 audited as (
-  insert into audit (action, by_whom, user_id, conversation_id, detail, created_at)
-  select a.action, a.by, t.user_id, nullif(a.conversation, '')::uuid, a.detail, to_timestamp(a.at)
+  insert into audit (action, by_whom, user_id, conversation_id, detail, note, created_at)
+  select a.action, a.by, t.user_id, nullif(a.conversation, '')::uuid, a.detail, decode(a.note, 'base64'), to_timestamp(a.at)
   from rows from (
     unnest($21::integer[]),
-    json_to_recordset($22::json) as (action text, by text, at double precision, detail text, conversation text)
-  ) with ordinality as a (n, action, by, at, detail, conversation, o)
+    json_to_recordset($22::json) as (
+      action text, by text, at double precision, detail text, conversation text, note text
+    )
+  ) with ordinality as a (n, action, by, at, detail, conversation, note, o)
   join taken t on t.n = a.n
   order by a.o
 )

@@ -113,6 +113,10 @@ class Stage:
         assert status == 200, shown
         return dict(shown)
 
+    async def lapse(self) -> None:
+        """Wait until nobody believes any more that a process that was killed lives."""
+        await until(lambda: self.database.fetchval("select bool_and(gone_at < now()) from replicas"), "the lease is over")
+
     async def die_at(self, trap: Trap) -> None:
         """SIGKILL at the moment at which the trap holds the service."""
         await asyncio.wait_for(trap.sprung.wait(), PATIENCE)

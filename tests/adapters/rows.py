@@ -34,9 +34,10 @@ def entry(customer: CustomerId, **changes: Any) -> Entry:
 
 
 def conversation_row(id_: str, **changes: Any) -> ConversationRow:
-    texts = dict.fromkeys(("current_flow", "current_step", "escalation_reason", "department", "agent", "number"), "")
+    texts = dict.fromkeys(("current_flow", "current_step", "department", "agent", "number"), "")
     times = dict.fromkeys(("created_at", "updated_at", "heard_at"), AT)
     fields = {"id": ConversationId(id_), "session_id": "s", "status": "bot", "language": "en", **texts, **times}
+    fields["escalation_reason"] = b""
     return ConversationRow(**{**fields, **changes})
 
 

@@ -141,7 +141,8 @@ def _result(applied: Iterable[_Applied]) -> ReportResult:
             )
     return ReportResult(
         duplicates=duplicates,
-        failed=tuple(failures[id_] for id_ in status if status[id_] == "failed" != first[id_].before),
+        # Told again when it is reported again: the answer to the first report may have been lost, with what it said.
+        failed=tuple(failures[id_] for id_ in failures if status[id_] == "failed"),
         accepted_messages=tuple(
             id_ for id_ in status if first[id_].before in {"pending", "sending"} and status[id_] != "failed"
         ),

@@ -67,8 +67,7 @@ class Session:
 
     async def fetch(self, name: str, *arguments: Any) -> Sequence[Any]:
         """The rows of the statement `name`."""
-        rows: Sequence[Any] = await self._connection.fetch(self._queries[name], *arguments)
-        return rows
+        return await _rows(self._connection, self._queries[name], arguments)
 
 
 class Database:
@@ -83,8 +82,7 @@ class Database:
         """The rows of the statement `name`, which is atomic by itself."""
         with translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
-                rows: Sequence[Any] = await connection.fetch(self._queries[name], *arguments)
-                return rows
+                return await _rows(connection, self._queries[name], arguments)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
@@ -92,6 +90,16 @@ class Database:
         with translated():
             async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection, connection.transaction():
                 yield Session(connection, self._queries)
+
+
+async def _rows(connection: Any, statement: str, arguments: Sequence[Any]) -> Sequence[Any]:
+    """A connection that stays silent is given up: its pool would wait for it once more before taking it back."""
+    try:
+        rows: Sequence[Any] = await connection.fetch(statement, *arguments)
+    except TimeoutError:
+        connection.terminate()
+        raise
+    return rows
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from bot.records import (
     UserRecord,
 )
 from bot.runtime.intake import QUARANTINE_CONTEXT
-from bot.runtime.writer import NAME_CONTEXT
+from bot.runtime.writer import NAME_CONTEXT, REASON_CONTEXT
 
 PREVIEW: Final = 120
 """Characters of the newest message that a conversation shows."""
@@ -41,7 +41,7 @@ _ID_TIME_SHIFT: Final = 80
 _COPIED: Final = tuple(
     name
     for name in ConversationRecord.__struct_fields__
-    if name not in {"id", "phone_number", "user_id", "name", "erased", "last_message"}
+    if name not in {"id", "phone_number", "user_id", "name", "erased", "last_message", "escalation_reason"}
 )
 _COPIED_OF_MESSAGE: Final = tuple(
     name
@@ -116,12 +116,13 @@ class PostgresRecords:
         return [self._conversation(row) for row in rows]
 
     def _conversation(self, row: Row) -> ConversationRecord:
-        newest = None
+        key, newest = self._key(row["content_key"]), None
         if row["last_id"] is not None:
-            newest = _content(self._key(row["content_key"]), row["last_content"], row["last_id"])
+            newest = _content(key, row["last_content"], row["last_id"])
         return ConversationRecord(
             id=ConversationId(str(row["id"])),
             last_message=spoken(newest)[:PREVIEW] if newest is not None else None,
+            escalation_reason=_opened(key, row["escalation_reason"] or None, REASON_CONTEXT) or "",
             **self._person(row),
             **{name: row[name] for name in _COPIED},
         )

@@ -1,0 +1,539 @@
+"""Actors: in order, one step at a time, whatever the stores do meanwhile."""
+
+import pytest
+
+from bot.core.events import AgentAssigned, ConversationResolved, Envelope, ReturnedToBot, Sender, encode_envelope
+from bot.core.ids import CustomerId
+from bot.core.messages import Media, Text
+from bot.ports import Entry, Loaded, Unacceptable
+from bot.runtime import registry as registry_module
+from bot.runtime.letters import event_key
+from bot.runtime.registry import REST_SECONDS, Registry
+from tests.runtime.conftest import Starting
+from tests.runtime.memory.seats import Place
+from tests.runtime.replica import PHONE, Replica, World, book_of
+from tests.runtime.simulated_clock import SimulatedClock
+
+UNREADABLE = Media(kind="image", url="https://example.com/1.jpg")
+"""Without texts in the rules a step that hears this raises."""
+
+
+def heard(world: World, phone: str = PHONE) -> list[str]:
+    """What the customer said, as the transcript has it."""
+    customer = world.customer(phone)
+    rows = [row for row in world.tables.messages.values() if row.customer == customer and row.row.direction == "inbound"]
+    return [row.row.provider_id.rpartition(".")[2] for row in sorted(rows, key=lambda row: row.seq)]
+
+
+def unread(world: World) -> int:
+    return sum(row.consumed_at is None for row in world.tables.journal.values())
+
+
+async def journalled(world: World, replica: Replica, *texts: str, phone: str = PHONE) -> None:
+    """Messages that are in the journal and of which no actor was told."""
+    customer = await replica.intake.resolve(Sender(phone=phone))
+    for text in texts:
+        event = world.message(text, phone)
+        key = event_key(event.provider_id)
+        envelope = Envelope(event=event, at=world.clock.now(), seed=world.clock.seed())
+        sealed = world.vault.seal(encode_envelope(envelope), key)
+        entry = Entry(dedup=key, customer=customer, kind="message_received", sealed=sealed, at=envelope.at)
+        await replica.intake._journal.append([entry])
+
+
+async def test_messages_are_applied_in_the_order_in_which_they_were_accepted(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    for number in range(100):
+        await replica.hear(f"message {number}")
+    await clock.settled()
+    assert heard(world) == [str(number) for number in range(1, 101)]
+    assert unread(world) == 0
+
+
+async def test_what_a_full_mailbox_does_not_take_is_read_from_the_journal(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(sweeping=False, mailbox=2)
+    hold = replica.database.hold("store.commit")
+    for number in range(20):
+        await replica.hear(f"message {number}")
+    await clock.settled()
+    assert replica.registry.letters == 2
+    hold.release()
+    await clock.settled()
+    assert heard(world) == [str(number) for number in range(1, 21)]
+    assert replica.registry.letters == 0
+
+
+async def test_a_mailbox_that_overflows_while_the_journal_is_read_loses_nothing(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(sweeping=False, mailbox=2)
+    await journalled(world, replica, "first")
+    hold = replica.database.hold("journal.unread", when="after")
+    replica.registry.wake(world.customer())
+    await clock.settled()
+    assert hold.reached == 1
+    for number in range(6):
+        await replica.hear(f"message {number}")
+    hold.release()
+    await clock.settled()
+    assert heard(world) == [str(number) for number in range(1, 8)]
+
+
+async def test_a_long_journal_is_read_in_pieces(
+    world: World, starting: Starting, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_module, "READ_AT_ONCE", 3)
+    replica = await starting(sweeping=False)
+    await journalled(world, replica, *(f"message {number}" for number in range(10)))
+    replica.registry.wake(world.customer())
+    await replica.say("the last")
+    assert heard(world) == [str(number) for number in range(1, 12)]
+
+
+async def test_a_letter_that_comes_late_is_applied_in_its_place(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(sweeping=False)
+    await journalled(world, replica, "first", "second")
+    customer = world.customer()
+    first, second = (replica.registry._open(row) for row in await _rows(replica, customer))
+    assert first is not None
+    assert second is not None
+    replica.registry.tell(customer, second)
+    replica.registry.tell(customer, first)
+    await clock.settled()
+    assert heard(world) == ["1", "2"]
+
+
+async def _rows(replica: Replica, customer: CustomerId):  # type: ignore[no-untyped-def]
+    return (await replica.registry._journal.unread([customer], 10))[customer]
+
+
+async def test_waking_somebody_with_nothing_to_do_costs_one_look(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(sweeping=False)
+    await replica.say("hello")
+    before = replica.database.count("journal.unread")
+    replica.registry.wake(world.customer())
+    replica.registry.wake(world.customer())
+    await clock.settled()
+    assert replica.database.count("journal.unread") == before + 1
+
+
+# --- two replicas ----------------------------------------------------------------------------------------------------
+
+
+async def test_of_two_replicas_that_both_step_one_starts_again(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2")
+    first.redis.down = second.redis.down = True
+    await first.say("one")
+    await second.say("two")
+    await first.say("three")
+    await second.say("four")
+    assert heard(world) == ["1", "2", "3", "4"]
+    assert world.channel.texts == [f"Answer to: {word}" for word in ("one", "two", "three", "four")]
+
+
+async def test_a_snapshot_that_is_older_than_the_store_is_not_trusted_twice(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first = await starting("r1")
+    await first.say("one")
+    await clock.advance(1)
+    first.redis.down = True
+    await first.say("two")
+    await first.registry.leave()
+    await first.die()
+    await clock.advance(20)
+    second = await starting("r2")
+    await second.say("three")
+    assert heard(world) == ["1", "2", "3"]
+    assert second.database.count("store.load") == 1
+
+
+async def test_a_snapshot_that_cannot_be_opened_is_as_good_as_none(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.say("one")
+    await clock.advance(100)
+    customer = world.customer()
+    world.places[customer] = Place(snapshot=Loaded(version=9, state=b"scribble", data_key=b"scribble"))
+    await replica.say("two")
+    await clock.advance(5)
+    assert heard(world) == ["1", "2"]
+    assert world.tables.parked == {}
+
+
+async def test_a_snapshot_spares_the_next_replica_the_store(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2")
+    await first.say("one")
+    await clock.advance(1)
+    await first.registry.leave()
+    await second.say("two")
+    assert second.database.count("store.load") == 0
+    assert heard(world) == ["1", "2"]
+
+
+async def test_what_is_accepted_for_a_seat_of_another_is_done_there(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2")
+    await first.say("one")
+    await second.say("two")
+    assert heard(world) == ["1"]
+    assert len(second.registry) == 0
+    await clock.advance(4)
+    assert heard(world) == ["1", "2"]
+    assert second.database.count("store.commit") == 0
+
+
+async def test_the_conversations_of_a_dead_replica_go_on_when_its_lease_is_over(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first = await starting("r1")
+    await first.say("one")
+    await first.die()
+    second = await starting("r2")
+    await second.say("two")
+    assert heard(world) == ["1"]
+    await clock.advance(13)
+    assert heard(world) == ["1", "2"]
+
+
+async def test_a_lease_that_ran_out_is_taken_anew_without_the_store(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(idle=1000.0)
+    await replica.say("one")
+    await clock.advance(30)
+    await replica.say("two")
+    assert replica.redis.count("seats.take") == 2
+    assert replica.database.count("store.load") == 1
+
+
+async def test_a_newer_snapshot_replaces_what_is_remembered(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1", idle=1000.0), await starting("r2", idle=1000.0)
+    await first.say("one")
+    await clock.advance(30)
+    await second.say("two")
+    await clock.advance(30)
+    await first.say("three")
+    assert heard(world) == ["1", "2", "3"]
+    assert first.database.count("store.load") == 1
+
+
+# --- stores that are away --------------------------------------------------------------------------------------------
+
+
+async def test_without_redis_everything_goes_on(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    replica = await starting()
+    replica.redis.down = True
+    for number in range(5):
+        await replica.say(f"message {number}")
+        await clock.advance(0.3)
+    assert replica.registry.seats_away
+    assert len(heard(world)) == 5
+    await clock.advance(20)
+    replica.redis.down = False
+    await replica.say("back")
+    assert not replica.registry.seats_away
+    assert len(heard(world)) == 6
+
+
+async def test_what_was_under_way_when_the_database_went_is_done_when_it_is_back(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.hear("one")
+    replica.database.down = True
+    await clock.advance(30)
+    replica.database.down = False
+    await clock.advance(5)
+    assert heard(world) == ["1"]
+    assert world.channel.texts == ["Answer to: one"]
+
+
+async def test_a_commit_whose_answer_was_lost_has_one_effect(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    replica.database.fail("store.commit", when="after", times=3)
+    await replica.say("one")
+    await clock.advance(5)
+    assert heard(world) == ["1"]
+    assert world.channel.texts == ["Answer to: one"]
+
+
+@pytest.mark.parametrize("call", ["store.load", "journal.unread"])
+async def test_an_actor_whose_store_fails_in_an_unknown_way_rests_and_tries_again(
+    world: World, starting: Starting, clock: SimulatedClock, call: str
+) -> None:
+    replica = await starting(sweeping=False)
+    await journalled(world, replica, "one")
+    replica.database.fail(call, error=RuntimeError("a bug"))
+    replica.registry.wake(world.customer())
+    await clock.settled()
+    assert heard(world) == []
+    await clock.advance(REST_SECONDS)
+    assert heard(world) == ["1"]
+
+
+# --- what cannot be stepped ------------------------------------------------------------------------------------------
+
+
+async def test_an_event_that_cannot_be_stepped_parks_its_conversation_alone(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    world.book = book_of(texts={})
+    replica = await starting()
+    await replica.hear("before")
+    await replica.hear(UNREADABLE)
+    await replica.hear("after")
+    await replica.hear("somebody else", phone="919000000009")
+    await clock.advance(10)
+    assert heard(world) == ["1"]
+    assert heard(world, "919000000009") == ["4"]
+    (parked,) = world.tables.parked.values()
+    assert (parked.attempts, parked.error) == (3, "KeyError in the step")
+    assert len(world.tables.unread(world.customer())) == 3
+    assert await replica.desk.discard_parked(parked.id)
+    await clock.settled()
+    assert heard(world) == ["1", "3"]
+
+
+async def test_a_parked_event_can_be_tried_again(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    world.book = book_of(texts={})
+    replica = await starting()
+    await replica.hear(UNREADABLE)
+    await clock.advance(10)
+    (parked,) = world.tables.parked.values()
+    world.book = book_of()
+    assert await replica.desk.reload_flows() == ()
+    assert await replica.desk.retry_parked(parked.id)
+    await clock.settled()
+    assert heard(world) == ["1"]
+    assert not await replica.desk.retry_parked(parked.id)
+
+
+async def test_parking_waits_for_the_store(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    world.book = book_of(texts={})
+    replica = await starting(sweeping=False)
+    replica.database.fail("parking.park", times=1)
+    replica.database.fail("parking.park", times=1, error=Unacceptable("no"))
+    await replica.hear(UNREADABLE)
+    await clock.advance(10)
+    assert len(world.tables.parked) == 1
+
+
+async def test_a_write_that_cannot_be_made_is_a_failure_of_its_event(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.say("fine")
+    broken = Text(text="\ud800")
+    replica.registry._steps = _saying(replica.registry, broken)  # type: ignore[method-assign]
+    await replica.hear("bad")
+    await replica.hear("other", phone="919000000009")
+    await clock.advance(10)
+    assert [parked.attempts for parked in world.tables.parked.values()] == [3, 3]
+
+
+def _saying(registry: Registry, content: Text):  # type: ignore[no-untyped-def]
+    """Steps whose conversation holds something that no encoder takes."""
+    import msgspec
+
+    plain = registry._steps
+
+    def steps(*arguments):  # type: ignore[no-untyped-def]
+        done = plain(*arguments)
+        bad = msgspec.structs.replace(done[0].conversation, reason=content.text)
+        return (msgspec.structs.replace(done[0], conversation=bad),)
+
+    return steps
+
+
+async def test_a_write_that_the_store_refuses_parks_the_right_event(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.say("hello")
+    hold = replica.database.hold("store.commit")
+    await replica.hear("one")
+    await clock.settled()
+    await replica.hear("two")
+    bad = AgentAssigned(agent="zero\0", by="zero")
+    replica.intake.post(world.customer(), bad, key=event_key("bad"))
+    await clock.settled()
+    hold.release()
+    await clock.advance(20)
+    (parked,) = world.tables.parked.values()
+    assert world.tables.journal[parked.seq].dedup == event_key("bad")
+    assert heard(world) == ["1", "2", "3"]
+
+
+async def test_a_journal_row_that_no_key_opens_parks_its_customer(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await journalled(world, replica, "one")
+    for row in world.tables.journal.values():
+        row.sealed = b"scribble"
+    await clock.advance(10)
+    (parked,) = world.tables.parked.values()
+    assert parked.error == "the journal row cannot be opened"
+
+
+async def test_a_state_that_no_key_opens_parks_its_customer(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.say("one")
+    await clock.advance(1)
+    await replica.registry.leave()
+    world.places.clear()
+    world.tables.users[world.customer()].data_key = b""
+    await replica.hear("two")
+    await clock.advance(10)
+    (parked,) = world.tables.parked.values()
+    assert parked.error == "the state cannot be opened"
+    assert world.tables.journal[parked.seq].consumed_at is None
+
+
+async def test_events_of_a_customer_whom_the_store_does_not_know_are_dropped(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(sweeping=False)
+    await replica.hear("one")
+    del world.tables.users[world.customer()]
+    await clock.settled()
+    assert len(replica.registry) == 0
+
+
+# --- conversations in a row ------------------------------------------------------------------------------------------
+
+
+async def test_every_conversation_of_a_row_of_events_has_its_row(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.hear("one", phone=PHONE)
+    customer = world.customer()
+    hold = replica.database.hold("store.load")
+    for number in range(3):
+        replica.intake.post(customer, ConversationResolved(by="zoe"), key=event_key("resolve", str(number)))
+        await clock.settled()
+        await replica.hear("again")
+    hold.release()
+    await clock.settled()
+    assert heard(world) == ["1", "2", "3", "4"]
+    spoken_in = {message.row.conversation for message in world.tables.messages.values()}
+    assert spoken_in == set(world.tables.conversations)
+    statuses = [row.status for row in world.tables.conversations.values()]
+    assert sorted(statuses) == ["closed", "closed", "closed", "model"]
+
+
+async def test_letters_of_an_absorbed_customer_reach_the_one_who_absorbed_them(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2")
+    await second.intake.accept([_from(world, "by name", Sender(user_id="IN.1"))])
+    await clock.settled()
+    await first.say("by number")
+    await first.intake.accept([_from(world, "both", Sender(phone=PHONE, user_id="IN.1"))])
+    await clock.settled()
+    await second.intake.accept([_from(world, "by name again", Sender(user_id="IN.1"))])
+    await clock.advance(5)
+    assert heard(world) == ["2", "3", "4"]
+    assert world.conversation().customer.user_id == "IN.1"
+    assert second.database.count("store.commit") < 10
+    assert [row.action for _, row in world.tables.audit].count("customers_merged") == 1
+
+
+def _from(world: World, text: str, sender: Sender):  # type: ignore[no-untyped-def]
+    from bot.wire.msg91.deliveries import Received
+
+    return Received(event=world.message(text, sender=sender))
+
+
+# --- coming and going ------------------------------------------------------------------------------------------------
+
+
+async def test_an_idle_actor_is_let_go_and_its_seat_is_free(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting(idle=5.0)
+    await replica.say("one")
+    await clock.advance(3)
+    await replica.say("two", phone="919000000009")
+    assert len(replica.registry) == 2
+    await clock.advance(3)
+    assert len(replica.registry) == 1
+    assert world.places[world.customer()].owner == ""
+    await clock.advance(5)
+    assert len(replica.registry) == 0
+
+
+async def test_a_busy_actor_is_not_let_go(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    replica = await starting(sweeping=False)
+    hold = replica.database.hold("store.commit")
+    await replica.hear("one")
+    await clock.advance(10)
+    await replica.registry.retire(1.0)
+    assert len(replica.registry) == 1
+    hold.release()
+    await clock.settled()
+    assert heard(world) == ["1"]
+
+
+async def test_leaving_without_redis_is_no_failure(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    replica = await starting()
+    await replica.say("one")
+    replica.redis.fail("seats.leave")
+    await replica.registry.leave()
+    assert replica.registry.seats_away
+    await replica.say("two")
+    await replica.registry.leave()
+    assert len(replica.registry) == 0
+
+
+async def test_drained_waits_for_everything_on_its_way(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    import asyncio
+
+    replica = await starting(sweeping=False)
+    hold = replica.database.hold("store.commit")
+    await replica.hear("one")
+    await clock.settled()
+    drained = asyncio.ensure_future(replica.registry.drained())
+    await clock.advance(1)
+    assert not drained.done()
+    hold.release()
+    await clock.advance(1)
+    assert drained.done()
+    await replica.intake.drained()
+
+
+async def test_a_deed_reaches_the_conversation_in_between(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.say("one")
+    customer = world.customer()
+    replica.intake.post(customer, AgentAssigned(agent="zoe"), key=event_key("a"))
+    replica.intake.post(customer, ReturnedToBot(by="zoe"), key=event_key("b"))
+    replica.intake.post(customer, ReturnedToBot(by="zoe"), key=event_key("b"))
+    await clock.settled()
+    assert [row.action for _, row in world.tables.audit] == ["assigned", "returned_to_bot"]

@@ -1,0 +1,95 @@
+"""What the documents name exists: links, files, metrics and settings. `UPDATE_GOLDEN=1` redraws the modes."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.config import Settings
+from bot.core.modes import drawing
+
+ROOT = Path(__file__).resolve().parent.parent
+UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+OPERATIONS = ROOT / "docs" / "operations.md"
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md")]
+    + [path for folder in ("docs", "bot", "flows", "sql", "tests", "loadtest") for path in (ROOT / folder).rglob("*.md")]
+)
+FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+PLACE = re.compile(r"(?:bot|sql|flows|tests|loadtest|docs)/[\w./*-]+")
+PATTERN_LETTERS = "NNNN"
+"""A name that stands for many: `docs/decisions/NNNN-*.md`."""
+METRIC = re.compile(r"(?<![\w./-])bot_[a-z][a-z0-9_]*")
+SERIES = re.compile(r"_(?:bucket|sum|count)$")
+SETTING = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=.*)?")
+ASSIGNED = re.compile(r"^(?:export )?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
+
+
+def names(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(path: Path) -> str:
+    """The text without its fenced blocks."""
+    return FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def spans(path: Path) -> Iterator[str]:
+    return (found[1] for found in SPAN.finditer(prose(path)))
+
+
+def known_metrics() -> set[str]:
+    return set(re.findall(r'"(bot_\w+)"', (ROOT / "bot" / "metrics.py").read_text(encoding="utf-8")))
+
+
+def exists(place: str) -> bool:
+    return any(ROOT.glob(place.rstrip("/"))) if "*" in place else (ROOT / place).exists()
+
+
+def test_the_drawing_of_the_modes_is_made_from_their_table() -> None:
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    before, begin, rest = text.partition("<!-- modes -->\n")
+    drawn, end, after = rest.partition("<!-- /modes -->")
+    assert begin, "the architecture page has lost its place for the drawing"
+    assert end, "the place for the drawing has no end"
+    wanted = f"```mermaid\n{drawing()}\n```\n"
+    if UPDATE:
+        ARCHITECTURE.write_text(before + begin + wanted + end + after, encoding="utf-8")
+        return
+    assert drawn == wanted
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
+    targets = [found[1].partition("#")[0] for found in LINK.finditer(prose(document)) if "://" not in found[1]]
+    assert [target for target in targets if target and not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_file_and_folder_that_is_named_exists(document: Path) -> None:
+    places = [span for span in spans(document) if PLACE.fullmatch(span) and PATTERN_LETTERS not in span]
+    assert [place for place in places if not exists(place)] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_metric_that_is_named_exists(document: Path) -> None:
+    told = set(METRIC.findall(document.read_text(encoding="utf-8")))
+    known = known_metrics()
+    assert {name for name in told if name not in known and SERIES.sub("", name) not in known} == set()
+
+
+def test_the_operations_page_tells_of_every_metric() -> None:
+    assert known_metrics() - set(METRIC.findall(OPERATIONS.read_text(encoding="utf-8"))) == set()
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", OPERATIONS], ids=names)
+def test_every_setting_that_is_named_exists(document: Path) -> None:
+    told = {found[1] for span in spans(document) if (found := SETTING.fullmatch(span))}
+    for block in FENCE.findall(document.read_text(encoding="utf-8")):
+        told |= set(ASSIGNED.findall(block))
+    assert told - {field.upper() for field in Settings.__struct_fields__} == set()
