@@ -1,16 +1,18 @@
 """The command line: `bot COMMAND`. Each command is a module of `bot.commands`; here is what they are called with."""
 
 import os
+import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
 
 import click
+import msgspec
 import uvloop
 
 from bot import logs
-from bot.config import Misconfigured, Settings, demands_of_service, read_settings
+from bot.config import Demands, Misconfigured, Settings, demands_of_service, read_settings
 
 T = TypeVar("T")
 
@@ -40,10 +42,7 @@ def serve(embedded: Path | None) -> None:
     """Serve: webhook, REST, delivery. Settings come from the environment (docs/configuration.md)."""
     from bot.commands.serve import serve as run_service
 
-    settings = _settings()
-    missing = [line for line in demands_of_service(settings) if embedded is None or "--embedded" not in line]
-    if missing:
-        raise _refusal(missing)
+    settings = _settings(lambda given: demands_of_service(given, embedded=embedded is not None))
     _run(run_service(settings, embedded=embedded))
 
 
@@ -53,9 +52,7 @@ def migrate(check: bool) -> None:
     """Bring the schema of DATABASE_URL up to date."""
     from bot.commands import migrate as migrations
 
-    settings = _settings()
-    if not settings.database_url:
-        raise _refusal(["DATABASE_URL is missing"])
+    settings = _settings(lambda given: () if given.database_url else ("DATABASE_URL is missing",))
     names = _run(migrations.pending(settings) if check else migrations.migrate(settings))
     for name in names:
         click.echo(f"{'pending' if check else 'applied'}: {name}")
@@ -109,19 +106,16 @@ def doctor() -> None:
     sys.exit(0 if _run(examine(_settings())) else 1)
 
 
-def _settings() -> Settings:
+def _settings(demands: Demands = lambda _: ()) -> Settings:
     try:
-        settings = read_settings(os.environ)
-    except Misconfigured as problem:
-        raise _refusal(problem.problems) from None
-    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica_id)
+        settings = read_settings(os.environ, demands=demands)
+    except Misconfigured as misconfigured:
+        for problem in misconfigured.problems:
+            click.echo(f"bot: {problem}", err=True)
+        raise SystemExit(2) from None
+    settings = msgspec.structs.replace(settings, replica_id=settings.replica)
+    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica_id or socket.gethostname())
     return settings
-
-
-def _refusal(problems: list[str] | tuple[str, ...]) -> SystemExit:
-    for problem in problems:
-        click.echo(f"bot: {problem}", err=True)
-    return SystemExit(2)
 
 
 def _run(work: Coroutine[object, object, T]) -> T:

@@ -65,6 +65,8 @@ BREAKER_SECONDS = 10.0
 STATES: dict[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
 KEEPALIVE_SECONDS = 15.0
 """Seconds an idle connection to a provider is kept; one that was closed over there makes a send uncertain."""
+PRICES_SECONDS = 86_400.0
+"""Seconds between looks at the models' prices, for what an answer cost when OpenRouter does not say."""
 API_MOUNT = "/api"
 WATCH_SECONDS = 5.0
 """Seconds between looks at what only the store can count."""
@@ -177,6 +179,7 @@ class Service:
                 publish=dispatch.publish,
                 merged=self._forget_identities,
                 fetch_flow=self.shelf.fetch,
+                taken_over=self.delivery.line_up,
             ),
             lease_seconds=settings.lease_seconds,
             mailbox_limit=settings.mailbox_limit,
@@ -220,6 +223,7 @@ class Service:
             watches=(
                 Watch(every=WATCH_SECONDS, look=self._look_at_store),
                 Watch(every=WATCH_SECONDS, look=self.thinking.refresh),
+                Watch(every=PRICES_SECONDS, look=self._look_at_prices),
             ),
         )
         self.webhook = Webhook(intake=self.intake, secret=settings.msg91_webhook_secret, numbers=settings.numbers)
@@ -258,6 +262,7 @@ class Service:
                 await self.reports.drained()
                 await self.registry.drained()
                 await self.delivery.stop(self.settings.drain_seconds / 2)
+                await self.intake.drained()  # sends that failed meanwhile are events
                 await self.registry.drained()
         except TimeoutError:
             log.warning(
@@ -282,6 +287,7 @@ class Service:
             shelf=self.shelf,
             breaker=self.breaker,
             model=self.model,
+            models=self.settings.models,
             intake=self.intake,
         ).checks()
 
@@ -310,6 +316,11 @@ class Service:
 
     def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
         self.intake.post(customer, event, key=event_key("failed", event.message_id))
+
+    async def _look_at_prices(self) -> None:
+        """In the background: the sweep does not wait for OpenRouter."""
+        if self.model is not None:
+            self.tasks.spawn(self.model.refresh_prices(), "prices")
 
     async def _look_at_store(self) -> None:
         watch = self.stores.watch
@@ -353,7 +364,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         vault = await unlocked(settings, base.keyring)
         redis = connect_redis(settings.redis_url, timeout_s=None)
         stack.push_async_callback(redis.aclose)
-        me = settings.replica
+        me = settings.replica_id or settings.replica
         seats = RedisSeats(
             redis,
             me=me,
@@ -372,9 +383,19 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 
 
 async def unlocked(settings: Settings, keyring: PostgresKeyring) -> AesVault:
-    """The vault of the settings' keys. The key of fingerprints is made at the very first start."""
+    """The vault of the settings' keys. The key of fingerprints is made at the very first start.
+
+    Raises:
+        NotReady: the database was begun with a key that is not among them.
+    """
     keys = ServiceKeys(parse_keys(settings.encryption_keys or DEVELOPMENT_KEY))
-    return AesVault(keys, await keyring.obtain("fingerprint", keys.new_key()))
+    wrapped = await keyring.obtain("fingerprint", keys.new_key())
+    try:
+        return AesVault(keys, wrapped)
+    except ValueError:
+        raise NotReady(
+            "ENCRYPTION_KEYS lacks the key this database was begun with: put the old key behind the new one"
+        ) from None
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

@@ -4,8 +4,10 @@
 """
 
 import base64
+import re
 import socket
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, Literal, get_type_hints
@@ -13,17 +15,21 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from dotenv import dotenv_values
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+MOST = 1e9
+"""No number of seconds, messages or dollars is larger: infinity is none."""
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=MOST)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
+KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one process. The string under each field is its meaning."""
 
+    # The service and its stores
     host: str = "0.0.0.0"  # noqa: S104 - a service in a container listens everywhere
     """Listen address."""
     port: Port = 8000
@@ -42,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redis_timeout: Positive = 0.5
     """Seconds a Redis command may take before Redis counts as away."""
 
+    # MSG91
     msg91_auth_key: str = ""
     """The account's authkey."""
     msg91_sender_id: str = ""
@@ -63,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delivery_give_up: Positive = 3600.0
     """Seconds after which a message that could not be sent has failed."""
 
+    # Models
     openrouter_api_key: str = ""
     """OpenRouter's key; without one no model is asked and a person is offered instead."""
     openrouter_base_url: str = "https://openrouter.ai/api/v1"
@@ -80,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     model_conversation_cap: Positive = 0.5
     """US dollars models may cost in one conversation; then a person is offered."""
 
+    # Times
     session_timeout: Positive = 3600.0
     """Seconds without a message after which the flow a customer is in ends."""
     conversation_timeout: Positive = 86400.0
@@ -90,13 +99,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which a customer without a reply counts as unanswered."""
     stale_after: Positive = 3600.0
     """Seconds; a message older than this on arrival is shown to agents and not answered by the bot."""
-    quiet_moment: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    quiet_moment: Annotated[float, msgspec.Meta(ge=0, lt=MOST)] = 1.0
     """Seconds of silence after which what a customer wrote is put to a model as one question."""
 
+    # Files, keys and logs
     flows_dir: Path = Path("flows")
     """Folder of the flow files and `rules.yaml`."""
     sql_dir: Path = Path("sql")
-    """Folder of migrations and queries."""
+    """Folder of migrations and queries; unless set, the one that came with the package."""
     encryption_keys: str = ""
     """`id:base64(32 bytes)`, comma separated; the first encrypts, all decrypt."""
     admin_token: str = ""
@@ -108,6 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is logged."""
 
+    # Bounds
     intake_limit: Count = 5000
     """Webhook events that may wait to be made durable; more are refused with 503."""
     mailbox_limit: Count = 64
@@ -150,16 +161,22 @@ class Misconfigured(Exception):
         self.problems = problems
 
 
-def read_settings(environment: Mapping[str, str], *, dotenv: Path | None = Path(".env")) -> Settings:
+Demands = Callable[["Settings"], Sequence[str]]
+"""What a command misses in settings that are well formed, a sentence each."""
+
+
+def read_settings(
+    environment: Mapping[str, str], *, dotenv: Path | None = Path(".env"), demands: Demands = lambda _: ()
+) -> Settings:
     """The settings in `environment`; in development a `.env` file fills what is not there.
 
     Raises:
-        Misconfigured: with every problem of every setting.
+        Misconfigured: with every problem of every setting, and what `demands` finds missing.
     """
     given = dict(environment)
     if dotenv is not None and given.get("ENVIRONMENT") == "development" and dotenv.is_file():
         given = {**{key: value or "" for key, value in dotenv_values(dotenv).items()}, **given}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"sql_dir": shipped("sql")}
     problems: list[str] = []
     for name, wanted in get_type_hints(Settings, include_extras=True).items():
         text = given.get(name.upper(), "").strip()
@@ -170,18 +187,24 @@ def read_settings(environment: Mapping[str, str], *, dotenv: Path | None = Path(
         except msgspec.ValidationError as problem:
             problems.append(f"{name.upper()}: {problem}")
     settings = Settings(**values)
-    problems += _bad_forms(settings)
+    problems += [*_bad_forms(settings), *demands(settings)]
     if problems:
         raise Misconfigured(tuple(problems))
     return settings
 
 
-def demands_of_service(settings: Settings) -> tuple[str, ...]:
-    """What is missing to serve; nothing is demanded of a development machine but the stores."""
+def shipped(name: str) -> Path:
+    """The folder `name` that came with the package: beside it in a checkout, under `share` where it was installed."""
+    beside = Path(__file__).resolve().parent.parent / name
+    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "whatsapp-support-desk" / name
+
+
+def demands_of_service(settings: Settings, *, embedded: bool = False) -> tuple[str, ...]:
+    """What is missing to serve; nothing is demanded of a development machine but stores that are not `embedded`."""
     missing = []
-    if not settings.database_url:
+    if not settings.database_url and not embedded:
         missing.append("DATABASE_URL is missing: set it, or start with --embedded DIR")
-    if not settings.redis_url:
+    if not settings.redis_url and not embedded:
         missing.append("REDIS_URL is missing: set it, or start with --embedded DIR")
     if settings.environment == "development":
         return tuple(missing)
@@ -218,12 +241,16 @@ def _bad_forms(settings: Settings) -> list[str]:
 
 def _bad_keys(keys: str) -> list[str]:
     problems = []
+    names: set[str] = set()
     for place, part in enumerate(filter(None, (key.strip() for key in keys.split(","))), 1):
         name, _, encoded = part.partition(":")
         try:
-            right = bool(name) and len(base64.b64decode(encoded, validate=True)) == 32
+            right = bool(KEY_ID.fullmatch(name)) and len(base64.b64decode(encoded, validate=True)) == 32
         except ValueError:
             right = False
         if not right:
             problems.append(f"ENCRYPTION_KEYS: key {place} is not `id:base64(32 bytes)`")
+        elif name in names:
+            problems.append(f"ENCRYPTION_KEYS: key {place} has the id of another")
+        names.add(name)
     return problems

@@ -1,5 +1,6 @@
 """Structured logs: one JSON object a line, with whatever was given as `extra`. Text of customers never gets here."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -27,7 +28,15 @@ class JsonFormatter(logging.Formatter):
         line.update(_extras(record))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        return _written(line)
+
+
+def _written(line: dict[str, object]) -> str:
+    """As JSON; what orjson refuses (lone surrogates, huge numbers) goes the slow way rather than be lost."""
+    try:
         return orjson.dumps(line, default=str).decode()
+    except TypeError:
+        return json.dumps(line, default=str, ensure_ascii=False).encode(errors="replace").decode()
 
 
 class TextFormatter(logging.Formatter):

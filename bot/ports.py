@@ -276,7 +276,7 @@ class Store(Protocol):
     async def load(self, customers: Sequence[CustomerId]) -> Mapping[CustomerId, Loaded]: ...
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:
-        """Whether each write took effect; False means stale: somebody else was first.
+        """Whether each write took effect; False means stale: somebody else was first, or a row before its rows waits.
 
         One atomic statement for all; a stale write leaves its neighbours alone. Repeating the call after `Unavailable`
         is safe: a write that took effect the first time is True the second time.
@@ -374,6 +374,10 @@ class Outbox(Protocol):
 
     async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
         """Claim messages of replicas that are gone: whole conversations, in order, skipping what others hold."""
+        ...
+
+    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
+        """Those of `customers` with unsent messages that are not claimed by `me`: new ones have to line up."""
         ...
 
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:

@@ -28,6 +28,7 @@ class Readiness:
         shelf: Bookshelf,
         breaker: Breaker,
         model: OpenRouter | None,
+        models: tuple[str, ...],
         intake: Intake,
     ) -> None:
         self._stores = stores
@@ -35,6 +36,7 @@ class Readiness:
         self._shelf = shelf
         self._breaker = breaker
         self._model = model
+        self._models = models
         self._intake = intake
 
     def checks(self) -> dict[str, Check]:
@@ -76,9 +78,10 @@ class Readiness:
         if self._model.stopped_reason:
             raise Unwell(self._model.stopped_reason)
         breakers = self._model.breakers()
-        if breakers and all(breaker.state == "open" for breaker in breakers.values()):
+        shut = [name for name in self._models if name in breakers and breakers[name].state == "open"]
+        if len(shut) == len(self._models):
             raise Unwell("every model's breaker is open")
-        return f"{len(breakers)} in the chain"
+        return f"{len(self._models) - len(shut)} of {len(self._models)} in the chain"
 
     async def _check_intake(self) -> str:
         if self._intake.full:

@@ -14,10 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
-DOCUMENTS = sorted(
-    [*ROOT.glob("*.md")]
-    + [path for folder in ("docs", "bot", "flows", "sql", "tests", "loadtest") for path in (ROOT / folder).rglob("*.md")]
-)
+FOLDERS = ("docs", "bot", "flows", "sql", "tests", "loadtest")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

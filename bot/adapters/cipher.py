@@ -109,7 +109,7 @@ class ServiceKeys:
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._sealers = {id_.encode(): AesSealer(key, id_) for id_, key in keys.items()}
-        self._first_id, self._first = next(iter(self._sealers.items()))
+        self._first = next(iter(self._sealers.values()))
 
     def seal(self, plain: bytes, context: bytes = b"") -> bytes:
         return self._first.seal(plain, context)
@@ -129,10 +129,6 @@ class ServiceKeys:
         """The key itself. Raises `ValueError`."""
         return self.open(wrapped, _KEY_CONTEXT)
 
-    def rewrap(self, wrapped: bytes) -> bytes:
-        """The same key wrapped by the first key of `ENCRYPTION_KEYS`; unchanged when it is already."""
-        return wrapped if _key_id(wrapped) == self._first_id else self.seal(self.unwrap(wrapped), _KEY_CONTEXT)
-
 
 class AesVault:
     """Fulfils `bot.ports.Vault`. `fingerprint_key` is wrapped; it comes from the keyring and never changes.
@@ -147,7 +143,6 @@ class AesVault:
         self._customers: OrderedDict[bytes, Sealer] = OrderedDict()
         self.seal = keys.seal
         self.open = keys.open
-        self.rewrap = keys.rewrap
 
     def new_customer_key(self) -> bytes:
         return self._keys.new_key()

@@ -18,13 +18,11 @@ from bot import logs
 from bot.app import Service, running
 from bot.commands.migrate import migrate
 from bot.commands.serve import SHUTDOWN_SECONDS, with_stores
-from bot.config import Settings
+from bot.config import Settings, shipped
 from bot.sandbox.server import create_app
 from bot.sandbox.settings import SandboxSettings
 
 OUR_NUMBER = "919000000001"
-FLOWS = Path("flows")
-SQL = Path("sql")
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,8 +93,8 @@ def _settings(kept: Secrets, port: int, sandbox_url: str) -> Settings:
         openrouter_base_url=f"{sandbox_url}/api/v1",
         openrouter_primary_model="sandbox/simulated",
         openrouter_fallback_model="sandbox/simulated-fallback",
-        flows_dir=Path(os.environ.get("FLOWS_DIR", str(FLOWS))),
-        sql_dir=Path(os.environ.get("SQL_DIR", str(SQL))),
+        flows_dir=Path(os.environ.get("FLOWS_DIR") or shipped("flows")),
+        sql_dir=Path(os.environ.get("SQL_DIR") or shipped("sql")),
         log_format="text",
     )
 

@@ -91,7 +91,11 @@ async def _check_provider(settings: Settings) -> str:
     ):
         if answer.status == 401:
             raise Unwell("MSG91 refuses MSG91_AUTH_KEY, or this machine's address is not on its list")
-        return f"MSG91 answers with HTTP {answer.status}"
+        if answer.status == 404 and settings.msg91_dialect == "v5":
+            raise Unwell("there is nothing of MSG91's at MSG91_BASE_URL")
+        if answer.status >= 500:
+            raise Unwell(f"MSG91 answers with HTTP {answer.status}")
+        return f"answers with HTTP {answer.status}"
 
 
 async def _check_model(settings: Settings) -> str:

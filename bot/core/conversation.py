@@ -31,7 +31,7 @@ from bot.core.events import (
     TimerFired,
 )
 from bot.core.fitting import plain
-from bot.core.hearing import apologise, escalate, follow, hear, meet, scene
+from bot.core.hearing import apologise, escalate, follow, hear, meet, opt, scene
 from bot.core.ids import MessageId
 from bot.core.interpreter import after_model
 from bot.core.messages import Outbound, Text, Value
@@ -136,18 +136,18 @@ def _timer_fired(draft: Draft, event: TimerFired) -> None:
 
 def _session_timer(draft: Draft) -> None:
     """A timer is not moved by each message; when it fires it looks how long the silence really was."""
-    due = draft.heard_at + draft.rules.session_timeout
+    due = draft.quiet_since + draft.rules.session_timeout
     if draft.at < due - TIMER_SLACK:
         draft.start_timer("session", due)
         return
     if not held_by_person(draft.mode):
         draft.flow = None
         draft.drop_question()
-    draft.start_timer("conversation", draft.heard_at + draft.rules.conversation_timeout)
+    draft.start_timer("conversation", draft.quiet_since + draft.rules.conversation_timeout)
 
 
 def _conversation_timer(draft: Draft) -> None:
-    due = draft.heard_at + draft.rules.conversation_timeout
+    due = draft.quiet_since + draft.rules.conversation_timeout
     if held_by_person(draft.mode):
         draft.start_timer("conversation", draft.at + draft.rules.conversation_timeout)
         return
@@ -173,9 +173,6 @@ def _model_answered(draft: Draft, event: ModelAnswered) -> None:
         return
     draft.asking = None
     reply = read_reply(event.text)
-    if not reply.text and not reply.wants_person:
-        _give_up(draft)
-        return
     draft.say(*plain(reply.text), kind="model", use=event.use, caused_at=asking.caused_at)
     if reply.wants_person:
         escalate(draft, reason="The model could not help.")
@@ -215,8 +212,7 @@ def _give_up(draft: Draft) -> None:
 
 def _send_failed(draft: Draft, event: SendFailed) -> None:
     if event.code == STOPPED_MARKETING and not draft.customer.opted_out:
-        draft.customer = msgspec.structs.replace(draft.customer, opted_out=True)
-        draft.audit("opted_out", by="provider")
+        opt(draft, out=True, by="provider")
         return
     if draft.mode not in {"bot", "model"} or draft.at - draft.heard_at > WINDOW_SECONDS:
         return
@@ -315,4 +311,7 @@ def _preferences_changed(draft: Draft, event: PreferencesChanged) -> None:
         if value is not None:
             changes[field] = value
     draft.customer = msgspec.structs.replace(draft.customer, **changes)
+    if event.opted_out:
+        draft.flow = None
+        draft.drop_question()
     draft.audit("preferences_changed", by=event.by, detail=", ".join(sorted(changes)))

@@ -150,6 +150,11 @@ class Draft:
     def language(self) -> str:
         return self.customer.language or self.rules.default_language
 
+    @property
+    def quiet_since(self) -> float:
+        """When the silence began: the customer wrote, or the conversation was begun by us."""
+        return max(self.heard_at, self.started_at)
+
     # --- conversations, sessions, timers -----------------------------------------------------------------------------
 
     def open_conversation(self) -> None:

@@ -37,9 +37,8 @@ SILENT_KINDS = frozenset({"reaction", "sticker", "unsupported", "system", "ephem
 def hear(draft: Draft, event: MessageReceived) -> None:
     """Apply one message of the customer."""
     meet(draft, event.sender)
-    _begin_anew_if_due(draft)
-    first = draft.heard_at < draft.session_started_at or draft.session_started_at == draft.at
-    draft.heard_at = draft.at
+    first = _begin_anew_if_due(draft) or draft.heard_at < draft.session_started_at
+    draft.heard_at = max(draft.heard_at, draft.at)
     draft.number = event.number or draft.number
     heard = _heard(event.content)
     _notice_language(draft, heard)
@@ -50,6 +49,8 @@ def hear(draft: Draft, event: MessageReceived) -> None:
         escalate(
             draft, reason="The customer has no phone number, and the provider cannot send to a user id.", say=False
         )
+    if unanswered == "stale" and word == "stop":
+        opt(draft, out=True, by="customer")
     if unanswered:
         return
     _respond(draft, event.content, heard, word, first=first)
@@ -64,8 +65,9 @@ def meet(draft: Draft, sender: Sender) -> None:
         draft.customer = msgspec.structs.replace(known, phone=phone, user_id=user_id, name=name)
 
 
-def _begin_anew_if_due(draft: Draft) -> None:
-    silence = draft.at - draft.heard_at
+def _begin_anew_if_due(draft: Draft) -> bool:
+    """Begin a conversation or a session when the one before is over; whether that was so."""
+    silence, session = draft.at - draft.quiet_since, draft.session
     if draft.id and draft.mode != "closed" and not held_by_person(draft.mode):
         if silence > draft.rules.conversation_timeout:
             draft.move("expire")
@@ -77,6 +79,7 @@ def _begin_anew_if_due(draft: Draft) -> None:
     if draft.mode == "closed":
         draft.move("message")
         draft.open_conversation()
+    return draft.session != session
 
 
 def _heard(content: Inbound) -> Heard:
@@ -100,6 +103,9 @@ def _notice_language(draft: Draft, heard: Heard) -> None:
 
 
 def _word(draft: Draft, heard: Heard) -> Interrupt | None:
+    """The interrupt that was meant; a choice that the waiting step itself offers is none."""
+    if draft.flow is not None and offers(draft.book, draft.flow, heard):
+        return None
     if heard.choice_id == PERSON_TAP:
         return "agent"
     if heard.choice_id == MENU_TAP:
@@ -115,8 +121,8 @@ def _why_not_answered(draft: Draft, event: MessageReceived, word: Interrupt | No
         return "stale"
     if not draft.customer.phone:
         return "no_number"
-    if draft.customer.opted_out and word != "start":
-        return "opted_out"
+    if draft.customer.opted_out:
+        return "" if word == "start" else "opted_out"
     if word == "stop":
         return ""
     if held_by_person(draft.mode):
@@ -127,9 +133,11 @@ def _why_not_answered(draft: Draft, event: MessageReceived, word: Interrupt | No
 
 
 def _respond(draft: Draft, content: Inbound, heard: Heard, word: Interrupt | None, *, first: bool) -> None:
-    if word in {"stop", "start"} and _opt(draft, word == "stop"):
+    if word == "stop" or (word == "start" and draft.customer.opted_out):
+        opt(draft, out=word == "stop", by="customer")
+        draft.say(*plain(draft.text("opted_out" if word == "stop" else "opted_in")), kind="system")
         return
-    if draft.flow is not None and draft.asking is None and not _leaves(draft, heard, word):
+    if draft.flow is not None and draft.asking is None and word not in {"menu", "agent"}:
         follow(draft, answer(draft.book, draft.flow, heard, scene(draft, heard.text)))
         return
     if word == "agent":
@@ -142,23 +150,12 @@ def _respond(draft: Draft, content: Inbound, heard: Heard, word: Interrupt | Non
     _start_or_ask(draft, content, heard, first=first, menu=word == "menu")
 
 
-def _opt(draft: Draft, out: bool) -> bool:
-    """Opt out or in; False when the word changes nothing (START from a customer who is in)."""
-    if draft.customer.opted_out == out and not out:
-        return False
+def opt(draft: Draft, *, out: bool, by: str) -> None:
+    """Opt the customer out or in. Whatever was under way is void, so that nothing more is said because of it."""
     draft.customer = msgspec.structs.replace(draft.customer, opted_out=out)
-    draft.audit("opted_out" if out else "opted_in", by="customer")
+    draft.audit("opted_out" if out else "opted_in", by=by)
     draft.flow = None
     draft.drop_question()
-    draft.say(*plain(draft.text("opted_out" if out else "opted_in")), kind="system")
-    return True
-
-
-def _leaves(draft: Draft, heard: Heard, word: Interrupt | None) -> bool:
-    """Whether the word interrupts the waiting step; a choice that the step itself offers wins."""
-    if word not in {"menu", "agent"}:
-        return False
-    return draft.flow is None or not offers(draft.book, draft.flow, heard)
 
 
 def _start_or_ask(draft: Draft, content: Inbound, heard: Heard, *, first: bool, menu: bool) -> None:
@@ -176,8 +173,10 @@ def _start_or_ask(draft: Draft, content: Inbound, heard: Heard, *, first: bool, 
         draft.say(*_offer(draft, draft.text("unreadable")), kind="system")
         return
     asking = draft.asking
-    draft.move("ask")
-    draft.ask(instruction=asking.instruction if asking else "", for_flow=asking.for_flow if asking else False)
+    for_flow = asking is not None and asking.for_flow
+    if not for_flow:
+        draft.move("ask")
+    draft.ask(instruction=asking.instruction if asking else "", for_flow=for_flow)
 
 
 def scene(draft: Draft, message: str) -> Scene:

@@ -124,10 +124,15 @@ class Acting:
 
 
 def _journalled(settle: Callable[[ActResult], None]) -> Callable[[bool | Exception], None]:
-    """An event that was journalled before is not applied again; what came of it then is not known here any more."""
+    """An event that was journalled before is not applied again; what came of it then is not known here any more.
+
+    One that the journal refuses will never be applied.
+    """
 
     def done(result: bool | Exception) -> None:
-        if result is False:
+        if isinstance(result, Exception):
+            settle(ActResult(status="refused", reason="the store does not take this"))
+        elif not result:
             settle(ActResult(status="pending", reason="this key was used before"))
 
     return done

@@ -37,6 +37,8 @@ class Dispatch:
         """Perform the effects of one commit, whose rows were written with `claims`."""
         known = conversation.customer
         marked = claims.head_status == "sending"
+        if claims is self._unclaimed:
+            self._delivery.spill(customer)  # anew: a sweep that ran beside the commit did not see its messages
         for effect in effects:
             match effect:
                 case SendMessage():

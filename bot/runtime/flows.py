@@ -90,7 +90,7 @@ class Bookshelf:
         if source is not None:
             try:
                 return self._compile(source)
-            except ValueError:
+            except Exception:
                 log.exception("a stored flow version does not compile", extra={"digest": digest})
         log.error("a flow version is gone; conversations on it leave their flow", extra={"digest": digest})
         return Flow(

@@ -44,10 +44,9 @@ class Group(Generic[T, R]):
         clock: Clock,
         most: int,
         patient: bool,
-        linger: float = 0.0,
     ) -> None:
-        """`most`: items in one call. `patient`: repeat while the store is away, instead of settling with the failure.
-        `linger`: seconds to wait for more before each call, for what nobody waits for.
+        """`most`: items in one call. `patient`: repeat while the store is away, instead of settling with the
+        failure.
         """
         self.name = name
         self._perform = perform
@@ -55,7 +54,6 @@ class Group(Generic[T, R]):
         self._clock = clock
         self._most = most
         self._patient = patient
-        self._linger = linger
         self._waiting: deque[T] = deque()
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
@@ -80,8 +78,6 @@ class Group(Generic[T, R]):
     async def _drain(self) -> None:
         try:
             while self._waiting:
-                if self._linger:
-                    await self._clock.sleep(self._linger)
                 take = min(len(self._waiting), self._most)
                 items = [self._waiting.popleft() for _ in range(take)]
                 self._under_way = take
@@ -101,24 +97,24 @@ class Group(Generic[T, R]):
                 await self._split(items, problem)
                 return
             except Unavailable as problem:
+                log.warning("the store is away", extra={"group": self.name, "items": len(items), "error": str(problem)})
                 if not self._patient:
                     self._settle_all(items, problem)
                     return
-                log.warning("the store is away", extra={"group": self.name, "items": len(items), "error": str(problem)})
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, RETRY_MOST)
             except Exception as problem:
                 log.exception("a grouped call failed", extra={"group": self.name, "items": len(items)})
-                self._settle_all(items, problem)
+                await self._split(items, problem)
                 return
             else:
                 for item, result in zip(items, results, strict=True):
-                    self._settle(item, result)
+                    self._tell(item, result)
                 return
 
-    async def _split(self, items: list[T], problem: Unacceptable) -> None:
+    async def _split(self, items: list[T], problem: Exception) -> None:
         if len(items) == 1:
-            self._settle(items[0], problem)
+            self._tell(items[0], problem)
             return
         middle = len(items) // 2
         await self._call(items[:middle])
@@ -126,4 +122,11 @@ class Group(Generic[T, R]):
 
     def _settle_all(self, items: list[T], problem: Exception) -> None:
         for item in items:
-            self._settle(item, problem)
+            self._tell(item, problem)
+
+    def _tell(self, item: T, result: R | Exception) -> None:
+        """Settle one item; a failure there is a bug, and not to be paid for by its neighbours."""
+        try:
+            self._settle(item, result)
+        except Exception:
+            log.exception("an outcome was not taken", extra={"group": self.name})

@@ -215,9 +215,9 @@ class Intake:
         metrics.quarantined_total.inc(len(unusable))
 
     async def _append(self, arrivals: Sequence[_Arrival]) -> Sequence[JournalSeq | None]:
-        await self._identify(arrivals)
-        entries = [arrival.entry or self._entry(arrival) for arrival in arrivals]
         try:
+            await self._identify(arrivals)
+            entries = [arrival.entry or self._entry(arrival) for arrival in arrivals]
             return await self._journal.append(entries)
         except Unavailable:
             metrics.store_errors_total.labels("journal").inc()
@@ -271,7 +271,8 @@ class Intake:
             arrival.done(result)
             return
         if result is None:
-            metrics.duplicates_total.inc()
+            if arrival.sender is not None:
+                metrics.duplicates_total.inc()
             arrival.done(False)
             return
         metrics.accepted_total.inc()

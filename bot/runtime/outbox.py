@@ -11,7 +11,7 @@ or refused it for good.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 from aiolimiter import AsyncLimiter
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class Parcel(msgspec.Struct, kw_only=True):
-    """A message on its way out. `marked`: the store knows that it may be going out."""
+    """A message on its way out. `marked`: the store knows that it may be going out. `proven`: the provider has it."""
 
     id: MessageId
     customer: CustomerId
@@ -56,6 +56,7 @@ class Parcel(msgspec.Struct, kw_only=True):
     attempts: int = 0
     not_before: float = 0.0
     uncertain: bool = False
+    proven: bool = False
 
 
 class Lane(msgspec.Struct, kw_only=True, eq=False):
@@ -107,7 +108,9 @@ class Delivery:
         self._held: deque[Lane] = deque()
         self._release_scheduled = False
         self._paused_until = 0.0
-        self._unproven: dict[MessageId, Lane] = {}
+        self._tried: dict[MessageId, Lane] = {}
+        """Heads that went out at least once: a report may prove them at any moment from then on."""
+        self._unproven: set[MessageId] = set()
         self._limiter = AsyncLimiter(max(limits.rate, 1), max(1.0, 1 / limits.rate))
         self._pacing = Pacing(burst=limits.burst, interval=limits.interval)
         self._workers: list[asyncio.Task[None]] = []
@@ -160,9 +163,21 @@ class Delivery:
         """A commit left messages of this customer unclaimed: all later ones have to line up behind them."""
         self._spilled[customer] = self._clock.monotonic()
 
-    def unspill(self, swept_at: float) -> None:
-        """A sweep that began at `swept_at` (monotonic) found no unclaimed message any more."""
-        self._spilled = {customer: at for customer, at in self._spilled.items() if at >= swept_at}
+    @property
+    def spilled(self) -> Sequence[CustomerId]:
+        """Customers whose next messages have to line up behind others in the store."""
+        return tuple(self._spilled)
+
+    def unspill(self, swept_at: float, waiting: Collection[CustomerId] = ()) -> None:
+        """A sweep that began at `swept_at` (monotonic) found no unclaimed message any more but of those `waiting`."""
+        self._spilled = {
+            customer: at for customer, at in self._spilled.items() if at >= swept_at or customer in waiting
+        }
+
+    async def line_up(self, customers: Sequence[CustomerId]) -> None:
+        """These customers were taken over: what others have still to send to them goes first. Raises `Unavailable`."""
+        for customer in await self._store.behind(self._me, customers):
+            self.spill(customer)
 
     def ours_until(self, monotonic: float) -> None:
         """Our claims hold until then; later nothing goes out before `confirm`, because another may have taken it
@@ -176,10 +191,12 @@ class Delivery:
 
     async def confirm(self) -> None:
         """After a pause longer than the lease: drop what others have claimed meanwhile."""
-        waiting = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
-        ours = set(await self._store.still_mine(self._me, waiting)) if waiting else set()
+        asked = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
+        lost = set(asked) - set(await self._store.still_mine(self._me, asked)) if asked else set()
+        for message in lost:
+            self._tried.pop(message, None)
         for lane in list(self._lanes.values()):
-            kept = deque(parcel for parcel in lane.parcels if parcel.id in ours)
+            kept = deque(parcel for parcel in lane.parcels if parcel.id not in lost)
             self._count -= len(lane.parcels) - len(kept)
             lane.parcels = kept
             if not kept:
@@ -219,16 +236,20 @@ class Delivery:
             self._failed(failure.customer, event)
 
     def proven(self, message: MessageId) -> None:
-        """A delivery report says that the provider has this message: an uncertain send needs no repetition."""
-        lane = self._unproven.pop(message, None)
-        if lane is not None and lane.parcels and lane.parcels[0].id == message:
-            self._done(lane, SendNote(id=message, status="sent", at=self._clock.now()))
+        """A delivery report says that the provider has this message: it needs no repetition."""
+        lane = self._tried.get(message)
+        if lane is None or not _heads(lane, message):
+            return
+        lane.parcels[0].proven = True
+        if message in self._unproven:
+            self._unproven.remove(message)
+            self._proved(lane, message)
 
     # --- turns -------------------------------------------------------------------------------------------------------
 
     def _next(self, lane: Lane) -> None:
         """Bring the head of the lane to a worker, as soon as it may go."""
-        if not lane.parcels:
+        if not lane.parcels or self._stopping:
             return
         parcel = lane.parcels[0]
         now = self._clock.now()
@@ -292,6 +313,12 @@ class Delivery:
             self._hold(lane)
             return
         parcel = lane.parcels[0]
+        if parcel.proven:
+            self._proved(lane, parcel.id)
+            return
+        if not parcel.marked:
+            self._mark(lane, parcel)
+            return
         if self._gave_up(parcel):
             self._fail(lane, parcel, "not delivered in time", 0)
             return
@@ -304,6 +331,7 @@ class Delivery:
                 metrics.uncertain_sends_total.inc()
                 parcel.uncertain = False
             self._pacing.used(parcel.recipient, self._clock.now())
+            self._tried[parcel.id] = lane
             started = self._clock.monotonic()
             outcome = await self._channel.send(
                 parcel.content, number=parcel.number, recipient=parcel.recipient, reference=parcel.id
@@ -357,19 +385,29 @@ class Delivery:
         self._done(lane, note)
 
     def _done(self, lane: Lane, note: SendNote) -> None:
-        """The head is finished: note it, and in the same breath mark the one behind it."""
+        """The head is finished: note it, and in the same breath mark the one behind it.
+
+        An empty lane stays until the note is written: a message that goes out before that could double together with
+        this one, and a customer may see at most one twice.
+        """
+        self._tried.pop(note.id, None)
+        if not _heads(lane, note.id):  # another replica took it over meanwhile
+            self._notes.add((lane, (note,)))
+            return
         lane.parcels.popleft()
         self._count -= 1
         if not lane.parcels:
-            del self._lanes[lane.customer]
             self._notes.add((lane, (note,)))
             return
         head = lane.parcels[0]
-        if head.marked or self._pacing.wait(head.recipient, note.at) > 0:
+        if head.marked or self._stopping or self._pacing.wait(head.recipient, note.at) > 0:
             self._notes.add((lane, (note,)))
             return
         head.marked = True
         self._notes.add((lane, (note, SendNote(id=head.id, status="sending", at=note.at))))
+
+    def _proved(self, lane: Lane, message: MessageId) -> None:
+        self._done(lane, SendNote(id=message, status="sent", at=self._clock.now()))
 
     def _deferred(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
         metrics.deferred_total.inc()
@@ -385,17 +423,25 @@ class Delivery:
             self._retry(lane, parcel, outcome)
 
     def _await_proof(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
-        """The answer was lost; a delivery report may still say that the message went out."""
+        """The answer was lost; a delivery report may still say, or have said, that the message went out."""
         parcel.uncertain = True
-        self._unproven[parcel.id] = lane
+        if parcel.proven:
+            self._proved(lane, parcel.id)
+            return
+        self._unproven.add(parcel.id)
 
         def over() -> None:
-            if self._unproven.pop(parcel.id, None) is not None:
+            if parcel.id in self._unproven:
+                self._unproven.remove(parcel.id)
                 self._retry(lane, parcel, outcome)
 
         self._clock.later(UNCERTAIN_WAIT, over)
 
     def _retry(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
+        if not _heads(lane, parcel.id):  # another replica took it over meanwhile
+            self._tried.pop(parcel.id, None)
+            self._next(lane)
+            return
         if self._gave_up(parcel):
             self._fail(lane, parcel, outcome.reason, outcome.code)
             return
@@ -435,5 +481,13 @@ class Delivery:
         lane, _ = item
         if result is not None:
             log.error("an outcome could not be noted", extra={"error": type(result).__name__})
-        if lane.parcels and self._lanes.get(lane.customer) is lane:
+        if self._lanes.get(lane.customer) is not lane:
+            return
+        if lane.parcels:
             self._next(lane)
+        else:
+            del self._lanes[lane.customer]
+
+
+def _heads(lane: Lane, message: MessageId) -> bool:
+    return bool(lane.parcels) and lane.parcels[0].id == message

@@ -27,7 +27,7 @@ from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
 from bot.runtime.group import Group
 from bot.runtime.letters import Letter
-from bot.runtime.seating import Seating
+from bot.runtime.seating import Seating, TakenOver
 from bot.runtime.tasks import Tasks
 from bot.runtime.writer import STATE_CONTEXT, Claims, Writer
 
@@ -56,7 +56,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """What the registry needs of its neighbours.
 
     `claims`: who performs what a customer's next commit asks for. `publish`: perform the effects of a commit. `merged`:
-    identities moved. `fetch_flow(digest, then)`: get a pinned flow version the book lacks, and call back.
+    identities moved. `fetch_flow(digest, then)`: get a pinned flow version the book lacks, and call back. `taken_over`:
+    these customers' states may have been written elsewhere, and their messages may still be on their way there.
     """
 
     book: Callable[[], Book]
@@ -64,6 +65,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     publish: Callable[[CustomerId, Conversation, Sequence[Effect], Claims], None]
     merged: Callable[[], None]
     fetch_flow: Callable[[str, Callable[[], None]], None]
+    taken_over: TakenOver
 
 
 class Registry:
@@ -98,7 +100,13 @@ class Registry:
         self._scheduled = False
         self._watchers: dict[bytes, Callable[[Outcome], None]] = {}
         self._seating = Seating(
-            seats=seats, store=store, clock=clock, seated=self._seated, lease_seconds=lease_seconds, most=commit_most
+            seats=seats,
+            store=store,
+            clock=clock,
+            seated=self._seated,
+            taken_over=around.taken_over,
+            lease_seconds=lease_seconds,
+            most=commit_most,
         )
         self._reading: Group[Actor, Sequence[Unread]] = Group(
             "reads", perform=self._read, settle=self._have_read, clock=clock, most=commit_most, patient=True

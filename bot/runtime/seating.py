@@ -3,7 +3,7 @@
 Leases are speed, not safety. While Redis is away everybody sits where they are and the version guard keeps order (P7).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from bot import metrics
 from bot.core.ids import CustomerId
@@ -16,22 +16,33 @@ LEASE_MARGIN = 0.2
 """Share of the lease before its end at which it is no longer relied on."""
 KEEP_LINGER = 0.25
 """Seconds over which snapshots are gathered, and of one conversation the last is kept. A crash within them costs
-whoever
-takes the seat one step in vain: the version in the store is newer, and the stored state is read."""
+whoever takes the seat one step in vain: the version in the store is newer, and the stored state is read."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
 
 Seated = Callable[[Actor, Seat | Loaded | Exception | None], None]
 """Hears `Seat` (taken with the snapshot, taken while the state is known already, or refused), `Loaded` (the stored
-state),
-None (the store knows no such customer) or what went wrong."""
+state), None (the store knows no such customer) or what went wrong."""
+
+TakenOver = Callable[[Sequence[CustomerId]], Awaitable[None]]
+"""Hears, before their states are used, of customers whose states somebody else may have written. Raises
+`Unavailable`."""
 
 
 class Seating:
     def __init__(
-        self, *, seats: Seats, store: Store, clock: Clock, seated: Seated, lease_seconds: float, most: int
+        self,
+        *,
+        seats: Seats,
+        store: Store,
+        clock: Clock,
+        seated: Seated,
+        taken_over: TakenOver,
+        lease_seconds: float,
+        most: int,
     ) -> None:
         self._seats = seats
+        self._taken_over = taken_over
         self._store = store
         self._clock = clock
         self._lease = lease_seconds * (1 - LEASE_MARGIN)
@@ -46,8 +57,8 @@ class Seating:
             clock=clock,
             most=most,
             patient=False,
-            linger=KEEP_LINGER,
         )
+        self._snapshots: dict[CustomerId, Keep] = {}
 
     def __len__(self) -> int:
         return len(self._taking)
@@ -69,8 +80,11 @@ class Seating:
 
     def keep(self, customer: CustomerId, loaded: Loaded) -> None:
         """Leave a snapshot of what was committed, with the lease anew; best effort."""
-        if not self.away:
-            self._keeping.add(Keep(customer=customer, loaded=loaded))
+        if self.away:
+            return
+        if not self._snapshots:
+            self._clock.later(KEEP_LINGER, self._keep_gathered)
+        self._snapshots[customer] = Keep(customer=customer, loaded=loaded)
 
     async def leave(self, actors: Sequence[Actor]) -> None:
         """Give seats back; best effort."""
@@ -84,9 +98,30 @@ class Seating:
 
     async def drained(self) -> None:
         await self._taking.drained()
+        self._keep_gathered()
         await self._keeping.drained()
 
+    def _keep_gathered(self) -> None:
+        """Send off what was gathered, unless the last of it is still on its way: then it goes on being gathered."""
+        if len(self._keeping) and self._snapshots:
+            self._clock.later(KEEP_LINGER, self._keep_gathered)
+            return
+        for keep in self._snapshots.values():
+            self._keeping.add(keep)
+        self._snapshots.clear()
+
     async def _take(self, actors: Sequence[Actor]) -> Sequence[Seat | Loaded | None]:
+        answers = await self._states(actors)
+        taken_over = [
+            actor.customer
+            for actor, answer in zip(actors, answers, strict=True)
+            if actor.conversation is None and _has_past(answer)
+        ]
+        if taken_over:
+            await self._taken_over(taken_over)
+        return answers
+
+    async def _states(self, actors: Sequence[Actor]) -> Sequence[Seat | Loaded | None]:
         answers: list[Seat | Loaded | None] = list(await self._leases(actors))
         missing = [
             index
@@ -109,16 +144,22 @@ class Seating:
             return [Seat(granted=True) for _ in actors]
 
     async def _keep(self, keeps: Sequence[Keep]) -> Sequence[None]:
-        latest = {keep.customer: keep for keep in keeps}
-        try:
-            await self._seats.keep(list(latest.values()))
-        except Unavailable:
-            self._lost()
+        if not self.away:
+            try:
+                await self._seats.keep(keeps)
+            except Unavailable:
+                self._lost()
         return [None] * len(keeps)
 
     def _lost(self) -> None:
         metrics.store_errors_total.labels("redis").inc()
         self._away_until = self._clock.monotonic() + AWAY_SECONDS
+
+
+def _has_past(answer: Seat | Loaded | None) -> bool:
+    """Whether there may be messages to this customer already: nothing is sent before the first commit."""
+    loaded = answer.snapshot if isinstance(answer, Seat) else answer
+    return loaded is not None and loaded.version > 0
 
 
 def _is_of_use(seat: Seat, actor: Actor) -> bool:

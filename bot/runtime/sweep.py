@@ -141,7 +141,9 @@ class Sweep:
         for orphan in orphans:
             self._adopt(orphan)
         if len(orphans) < limit:
-            self._delivery.unspill(began)
+            spilled = self._delivery.spilled
+            waiting = await self._outbox.behind(self._me, spilled) if spilled else ()
+            self._delivery.unspill(began, waiting)
 
     async def _overlooked_reports(self) -> None:
         self._delivery.reported_failed(await self._outbox.settle())

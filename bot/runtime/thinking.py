@@ -161,6 +161,9 @@ class Thinking:
                 return
             except Unavailable:
                 await self._clock.sleep(0.5)
+            except Exception:
+                log.exception("the store refuses an account", extra={"effect": question.id})
+                break
         log.error("what a model call cost was not recorded", extra={"effect": question.id, "cost_usd": use.cost_usd})
 
     def _count(self, word: str, use: ModelUse) -> None:

@@ -1,4 +1,4 @@
-"""MSG91's part: the three send calls. Strict about keys, form and limits; answers in MSG91's own words.
+"""MSG91's part: the three send calls and the list of our numbers. Strict about keys, form and limits; answers in MSG91's own words.
 
 Refusals are `{"status":"fail","hasError":true,...}`, a wrong path is `Route Missing`, a wrong key is 401 with
 `apiError` 201. The body of a 401 is JSON under `text/html`, as the real one is.
@@ -19,6 +19,7 @@ from bot.sandbox.sends import Order, bulk_orders, decode, session_order, simple_
 OUTBOUND: Final = "/api/v5/whatsapp/whatsapp-outbound-message/"
 BULK: Final = OUTBOUND + "bulk/"
 SIMPLE: Final = "/api/v5/whatsapp/send"
+NUMBERS: Final = "/api/v5/whatsapp/whatsapp-activation/"
 UNAUTHORIZED: Final[dict[str, Any]] = {
     "status": "fail",
     "hasError": True,
@@ -47,8 +48,13 @@ ERRORS: Final = Msg91Errors()
 
 
 def routes() -> list[web.RouteDef]:
-    """The send calls; their trailing slashes are part of the path."""
-    return [web.post(OUTBOUND, session), web.post(BULK, bulk), web.post(SIMPLE, simple)]
+    """The calls; their trailing slashes are part of the path."""
+    return [
+        web.post(OUTBOUND, session),
+        web.post(BULK, bulk),
+        web.post(SIMPLE, simple),
+        web.get(NUMBERS, numbers),
+    ]
 
 
 async def session(request: web.Request) -> web.StreamResponse:
@@ -64,6 +70,15 @@ async def bulk(request: web.Request) -> web.StreamResponse:
 async def simple(request: web.Request) -> web.StreamResponse:
     """The plain dialect."""
     return await _send(request, _parse_simple, _simple_success)
+
+
+async def numbers(request: web.Request) -> web.StreamResponse:
+    """Our own numbers, for whoever wants to know whether the key is right."""
+    box = request.app[BOX]
+    if not _key_holds(request, box):
+        return _unauthorized(box)
+    ours = [{"integrated_number": number} for number in box.settings.integrated_numbers]
+    return answer(200, {"status": "success", "hasError": False, "data": ours, "errors": None})
 
 
 async def _send(request: web.Request, parse: Parse, success: Success) -> web.StreamResponse:

@@ -1,13 +1,22 @@
 -- Claim the unsent messages of replicas that are gone, of whole customers, in order; what others are claiming is skipped.
 -- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
 -- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
+-- What lines up behind a message that a living replica has still to send waits for that.
 with live as materialized (
   select array(select id from replicas where gone_at > now()) as ids
+),
+others as materialized (
+  select m.user_id, min(m.seq) as seq
+  from messages m, live
+  where m.claimed_by <> '' and (m.claimed_by < $1 or m.claimed_by > $1)
+    and not (m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true))
+  group by m.user_id
 ),
 left_behind as (
   select m.user_id, min(m.seq) as seq
   from messages m, live
   where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
+    and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   group by m.user_id
   order by 2
   limit $2
@@ -24,6 +33,7 @@ before as materialized (
   from messages m, live
   where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
     and m.user_id = any (array(select id from held))
+    and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   order by m.seq
   for update of m skip locked
 ),

@@ -33,7 +33,7 @@ def account_body(text: str, *, identity: str = "", **sender: str) -> dict[str, A
 
 
 @asynccontextmanager
-async def shared_stage(servers: Servers, folder: Path, **settings: str) -> AsyncIterator[Stage]:
+async def shared_stage(servers: Servers, folder: Path, **settings: Any) -> AsyncIterator[Stage]:
     """A stage over a database of its own."""
     servers.flush_redis()
     url = servers.new_database()

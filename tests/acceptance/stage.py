@@ -115,7 +115,11 @@ class Stage:
 
     async def lapse(self) -> None:
         """Wait until nobody believes any more that a process that was killed lives."""
-        await until(lambda: self.database.fetchval("select bool_and(gone_at < now()) from replicas"), "the lease is over")
+        over = "select bool_and(gone_at < now()) from replicas"
+        await until(lambda: self.database.fetchval(over), "the lease is over")
+
+    async def has_status(self, status: str, phone: str = PHONE) -> bool:
+        return bool((await self.conversation(phone))["status"] == status)
 
     async def die_at(self, trap: Trap) -> None:
         """SIGKILL at the moment at which the trap holds the service."""
@@ -133,9 +137,8 @@ async def staged(
     database_url: str,
     redis_url: str,
     folder: Path,
-    *,
     sandbox_settings: dict[str, Any] | None = None,
-    started: bool = True,
+    /,
     **settings: str,
 ) -> AsyncIterator[Stage]:
     """A stage whose service has `settings` over those of `environment`; everything is gone at the end."""
@@ -148,8 +151,7 @@ async def staged(
         known = environment(proxy.url, redis_url, sandbox, **settings)
         service = Service(session, port, folder / "service.log", **known)
         try:
-            if started:
-                await service.start()
+            await service.start()
             yield Stage(session, proxy, sandbox, service, database)
         finally:
             await service.kill()

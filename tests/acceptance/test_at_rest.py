@@ -112,7 +112,7 @@ async def test_nothing_about_anybody_is_readable_at_rest_or_in_the_logs(folder: 
     flows.mkdir()
     (flows / "care.yaml").write_text(FLOW)
     async with stores(folder) as urls:
-        settings = {
+        settings: dict[str, Any] = {
             "LOG_LEVEL": "debug",
             "FLOWS_DIR": str(flows),
             "ADMIN_TOKEN": "admin",
@@ -132,7 +132,7 @@ async def test_nothing_about_anybody_is_readable_at_rest_or_in_the_logs(folder: 
         files += [folder / "redis" / "dump.rdb"]
         readable = {path.name: found for path in files if (found := _found(path.read_bytes(), personal | keys))}
     assert readable == {}
-    assert b'"debug"' in log
+    assert b'"stopped"' in log
     assert _found(log, {**personal, **keys, "openrouter": "key-of-openrouter"}) == set()
 
 
@@ -144,3 +144,50 @@ async def test_the_scan_itself_finds_what_is_written_in_the_open(folder: Path) -
         await connection.close()
         files = [path for path in (folder / "postgres").rglob("*") if path.is_file()]
         assert any(_found(path.read_bytes(), {"text": TEXT}) for path in files)
+
+
+def _key(name: str) -> str:
+    return f"{name}:{base64.b64encode(name.encode() * 32).decode()}"
+
+
+async def test_keys_are_rotated_and_without_the_old_key_the_service_does_not_begin_anew(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    phone, other = new_phone(), new_phone()
+    async with staged(database_url, redis_url, tmp_path, ENCRYPTION_KEYS=_key("a")) as stage:
+        await stage.hear("hello", phone=phone)
+        await stage.told("Heard hello", phone=phone)
+        assert await stage.service.terminate() == 0
+
+        stage.service.environment["ENCRYPTION_KEYS"] = f"{_key('b')},{_key('a')}"
+        await stage.service.start()
+        await stage.hear("1", phone=phone)
+        await stage.hear("hello", phone=other)
+        await stage.told("Heard hello", "Echo 1", phone=phone)
+        await stage.told("Heard hello", phone=other)
+        assert await stage.service.terminate() == 0
+
+        stage.service.environment["ENCRYPTION_KEYS"] = _key("b")
+        await stage.service.launch()
+        assert await stage.service.ended() == 1
+        said = stage.service.log.read_text().splitlines()[-1]
+        assert said.startswith("bot: ENCRYPTION_KEYS lacks the key")
+
+
+async def test_a_snapshot_that_cannot_be_opened_costs_nothing_but_a_moment(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    phone = new_phone()
+    async with staged(database_url, redis_url, tmp_path) as stage:
+        await stage.hear("hello", phone=phone)
+        await stage.told("Heard hello", phone=phone)
+        assert await stage.service.terminate() == 0
+        redis = Redis.from_url(redis_url)
+        seats = await redis.keys("seat:*")
+        assert seats
+        for seat in seats:
+            await redis.hset(seat, "state", "damaged")
+        await redis.aclose()
+        await stage.service.start()
+        await stage.hear("1", phone=phone)
+        await stage.told("Heard hello", "Echo 1", phone=phone)

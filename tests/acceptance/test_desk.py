@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,18 +111,31 @@ async def test_while_a_person_holds_a_conversation_the_bot_is_silent(stage: Stag
     await stage.told("Heard hello", "Ann here.", "Heard hello 3", phone=phone)
 
 
+async def test_a_models_answer_that_comes_after_a_person_took_over_is_kept_and_not_sent(stage: Stage) -> None:
+    phone = new_phone()
+    await stage.sandbox.behave(openrouter={"latency": {"fixed": 1.5}, "count": 1})
+    await stage.hear("When are you open?", phone=phone)
+    await until(lambda: stage.count("select count(*) from effects where done_at is null"), "the model is being asked")
+    conversation = (await stage.conversation(phone))["id"]
+    await do(stage, conversation, "reply", agent="Ann", message="Ann here.")
+    await stage.told("Ann here.", phone=phone)
+    await until(lambda: _withheld(stage, conversation), "the late answer is kept")
+    await stage.told("Ann here.", phone=phone)
+
+
+async def _withheld(stage: Stage, conversation: str) -> bool:
+    messages = (await api(stage, "GET", f"/conversations/{conversation}"))["messages"]
+    return any(one["delivery_status"] == "withheld" and "simulated" in one["text"] for one in messages)
+
+
 async def test_a_resolved_conversation_is_closed_and_the_next_message_begins_another(stage: Stage) -> None:
     phone, conversation = await begun(stage)
     await do(stage, conversation, "reply", agent="Ann", message="Done.")
     await do(stage, conversation, "resolve", by="Ann", note="was easy")
     shown = await api(stage, "GET", f"/conversations/{conversation}")
     assert (shown["status"], shown["resolution_time"] > 0) == ("closed", True)
-    for deed, body in (
-        ("resolve", {}),
-        ("escalate", {}),
-        ("return_to_bot", {}),
-    ):
-        refused = await do(stage, conversation, deed, status=409, **body)
+    for deed in ("resolve", "escalate", "return_to_bot"):
+        refused = await do(stage, conversation, deed, status=409)
         assert refused["error"]["message"], deed
     await stage.hear("hello", phone=phone)
     await stage.told("Heard hello", "Done.", "Heard hello", phone=phone)
@@ -260,3 +273,51 @@ async def test_an_unreadable_event_is_parked_and_discarding_it_lets_the_customer
     await stage.told("Heard hello", "Echo a", "Echo b", phone=phone)
     assert await stage.count("select count(*) from audit where action = 'event_discarded' and user_id = $1", user) == 1
     assert await _parked(stage, phone) is None
+
+
+# --- how it is doing -------------------------------------------------------------------------------------------------
+
+PROMISED = {
+    "bot_unanswered_customers": "gauge",
+    "bot_journal_backlog": "gauge",
+    "bot_journal_oldest_seconds": "gauge",
+    "bot_uncertain_sends_total": "counter",
+    "bot_parked_conversations": "gauge",
+    "bot_quarantined_total": "counter",
+    "bot_duplicates_total": "counter",
+    "bot_reply_seconds": "histogram",
+    "bot_model_cost_usd_total": "counter",
+    "bot_breaker_state": "gauge",
+}
+"""What dashboards and alerts of operators are built on."""
+
+
+async def test_after_traffic_every_promised_metric_is_there_and_names_nobody(stage: Stage) -> None:
+    phone, conversation = await begun(stage, "Ephraim Metricus")
+    await do(stage, conversation, "reply", agent="Ann", message="Hi.")
+    asker = new_phone()
+    await stage.hear("What is it?", phone=asker)
+    await stage.reached(1, asker)
+    await stage.rest()
+    async with stage.session.get(f"{stage.service.url}/metrics") as answer:
+        assert answer.content_type == "text/plain"
+        text = await answer.text()
+    kinds = dict(line.split(" ")[2:] for line in text.splitlines() if line.startswith("# TYPE bot_"))
+    assert {name: kinds.get(name) for name in PROMISED} == PROMISED
+    for kind in ("flow", "model", "agent"):
+        count = next(line for line in text.splitlines() if line.startswith(f'bot_reply_seconds_count{{kind="{kind}"}}'))
+        assert float(count.split(" ")[1]) > 0, count
+    assert 'bot_breaker_state{name="msg91"} 0.0' in text
+    assert await stage.service.metric("bot_unanswered_customers") == 0
+    assert await stage.service.metric("bot_uncertain_sends_total") == 0
+    labels = re.findall(r"\{(.*)\}", text)
+    assert labels
+    assert not [label for label in labels if re.search(r"\d{10,}", label)]
+    assert not [name for name in (phone, asker, "Ephraim", conversation) if name in text]
+
+
+async def test_readiness_names_every_part(stage: Stage) -> None:
+    status, said = await stage.service.ready()
+    assert (status, said["status"], said["degraded"]) == (200, "ready", [])
+    assert set(said["checks"]) >= {"database", "redis", "schema", "flows", "provider", "model", "intake"}
+    assert all(check["ok"] and check["detail"] for check in said["checks"].values())

@@ -8,6 +8,7 @@ import pytest
 
 from tests.acceptance.stage import APPEND, COMMIT, NOTE, PHONE, Stage, echoes, staged
 from tests.acceptance.world import until
+from tests.conftest import Servers
 
 TEXTS = ("hello", "1", "2", "3", "4")
 
@@ -72,18 +73,35 @@ async def test_dying_around_the_commit_of_a_step_costs_nothing(
         await stage.told("Heard hello", "Echo one", "Echo two", "Echo three")
 
 
+async def test_what_the_dead_had_not_sent_goes_out_before_what_comes_next_even_without_redis(
+    servers: Servers, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    async with staged(database_url, redis_url, tmp_path, LEASE_SECONDS="4") as stage:
+        await stage.hear("hello")
+        await stage.told("Heard hello")
+        trap = stage.proxy.trap(COMMIT, "after")
+        await stage.hear("one")
+        await stage.die_at(trap)
+        servers.flush_redis()
+        await stage.service.start()
+        await stage.hear("two")
+        await stage.hear("three")
+        await stage.told("Heard hello", "Echo one", "Echo two", "Echo three")
+
+
 async def test_dying_between_sending_and_noting_it_may_double_that_one_message_and_counts_it(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    async with staged(database_url, redis_url, tmp_path, sandbox_settings={"reports": False}) as stage:
+    async with staged(database_url, redis_url, tmp_path, {"reports": False}) as stage:
         trap = stage.proxy.trap(NOTE, "before")
         await stage.hear("hello")
         await stage.reached(1)
-        await stage.die_at(trap)
-        await stage.lapse()
-        await stage.service.start()
         await stage.hear("one")
         await stage.hear("two")
+        replies = "select count(*) = 3 from messages where direction = 'outbound'"
+        await until(lambda: stage.count(replies), "every step is committed")
+        await stage.die_at(trap)
+        await stage.service.start()
         await stage.told("Heard hello", "Heard hello", "Echo one", "Echo two")
         assert await stage.service.metric("bot_uncertain_sends_total") == 1
 

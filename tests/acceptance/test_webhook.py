@@ -53,7 +53,7 @@ async def journalled(stage: Stage) -> int:
     return await stage.count("select count(*) from journal")
 
 
-async def taken(stage: Stage, body: Any) -> dict[str, int]:
+async def taken(stage: Stage, body: Any) -> dict[str, Any]:
     status, answer = await stage.service.post(body)
     assert status == 200, answer
     return dict(answer)
@@ -328,10 +328,10 @@ ODD = {
     "60,000 characters without a blank": orjson.dumps("w" * 60_000).decode(),
     "marks of direction": '"\\u202eevil\\u202c \\u200f\\u2066x\\u2069"',
     "emoji": orjson.dumps("👩‍👩‍👧‍👦🏳️‍🌈👍🏿" * 50).decode(),
-    "a CEL expression": '"order_id == \'x\' && session.id != \'\' || true"',
+    "a CEL expression": "\"order_id == 'x' && session.id != '' || true\"",
     "a template": '"{user_name} {said} {{message}} {phone} {unknown} %s ${HOME}"',
     "YAML": '"- {id: ask, type: end}\\n? !!python/object:os.system [ls]\\n&a *a"',
-    "SQL": "\"'; drop table users; --\"",
+    "SQL": '"\'; drop table users; --"',
     "blank": '" \\t\\n "',
     "combining marks": orjson.dumps("z" + "\u0301" * 2_000).decode(),
 }

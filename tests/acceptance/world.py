@@ -139,6 +139,11 @@ class Service:
         self._process.send_signal(signal.SIGTERM)
         return await self._process.wait()
 
+    async def ended(self) -> int:
+        """The exit code of a process that ends by itself."""
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), PATIENCE)
+
     def signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)

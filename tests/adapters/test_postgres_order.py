@@ -19,6 +19,8 @@ async def test_a_write_that_overlooks_an_earlier_row_is_refused(
 ) -> None:
     store, journal = PostgresStore(database), PostgresJournal(database)
     anna, boris = await new_customer(pool), await new_customer(pool)
-    first, other, second = [JournalSeq(seq or 0) for seq in await journal.append([entry(one) for one in (anna, boris, anna)])]
+    first, other, second = [
+        JournalSeq(seq or 0) for seq in await journal.append([entry(one) for one in (anna, boris, anna)])
+    ]
     assert await store.commit([write(anna, second, audit=audit), write(boris, other, audit=audit)]) == [False, True]
     assert await store.commit([write(anna, first, second, audit=audit)]) == [True]

@@ -68,10 +68,12 @@ class Stored:
         hidden = {"phone_number", "user_id", "name", "erased", "last_message"}
         names = [name for name in talk.__struct_fields__ if name not in hidden]
         places = ", ".join(f"${place}" for place in range(2, len(names) + 2))
+        key = self._vault.customer(self._keys[customer])
+        reason = key.seal(talk.escalation_reason.encode(), b"reason") if talk.escalation_reason else b""
         await self._pool.execute(
             f"insert into conversations (user_id, {', '.join(names)}) values ($1, {places})",
             customer,
-            *(getattr(talk, name) for name in names),
+            *(reason if name == "escalation_reason" else getattr(talk, name) for name in names),
         )
 
     async def said(self, said: MessageRecord, customer: int) -> None:

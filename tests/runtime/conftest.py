@@ -1,6 +1,7 @@
 """A world of stores in memory, and replicas that end with the test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def starting(world: World) -> AsyncIterator[Starting]:
     """Start replicas of the world: `await starting("r1", lease=5.0)`."""
     replicas: list[Replica] = []
 
-    async def start(me: str = "r1", *, sweeping: bool = True, **settings: object) -> Replica:
+    async def start(me: str = "r1", *, sweeping: bool = True, **settings: Any) -> Replica:
         replicas.append(Replica(world, me, Settings(**settings)))
         return await replicas[-1].start(sweeping=sweeping)
 

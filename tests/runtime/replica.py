@@ -1,4 +1,4 @@
-"""Replicas of the service over stores in memory: the parts are built as `bot.app` builds them, only without a network."""
+"""Replicas of the service over stores in memory: built as `bot.app` builds them, only without a network."""
 
 import asyncio
 from collections.abc import Sequence
@@ -100,6 +100,10 @@ class World:
             return Conversation()
         return decode_conversation(self.vault.customer(user.data_key).open(user.state, STATE_CONTEXT))
 
+    def channel_text(self, message: str) -> str:
+        """What reached the provider under our reference; empty when nothing did."""
+        return next((sent.text for sent in self.channel.sent if sent.reference == message), "")
+
     def message(self, text: str | Inbound, phone: str = PHONE, **changes: object) -> MessageReceived:
         self.wamids += 1
         content = Text(text=text) if isinstance(text, str) else text
@@ -181,6 +185,7 @@ class Replica:
                 publish=self.dispatch.publish,
                 merged=self._merged,
                 fetch_flow=self.shelf.fetch,
+                taken_over=self.delivery.line_up,
             ),
             lease_seconds=settings.lease,
             mailbox_limit=settings.mailbox,
@@ -273,4 +278,3 @@ class Replica:
 
     def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
         self.intake.post(customer, event, key=event_key("failed", event.message_id))
-

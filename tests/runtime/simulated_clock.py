@@ -1,4 +1,4 @@
-"""Time that only moves when a test moves it, and chance that is the same at every run: fulfils `bot.runtime.clock.Clock`.
+"""Time that moves when a test moves it, and chance that is the same at every run, as `bot.runtime.clock.Clock`.
 
 Nothing here waits. `settled` lets everything run that can run at this moment; `advance` moves time from one due call to
 the next and settles after each, so the order of what happens is the order in which it was due.

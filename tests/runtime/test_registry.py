@@ -4,14 +4,14 @@ import pytest
 
 from bot.core.events import AgentAssigned, ConversationResolved, Envelope, ReturnedToBot, Sender, encode_envelope
 from bot.core.ids import CustomerId
-from bot.core.messages import Media, Text
-from bot.ports import Entry, Loaded, Unacceptable
+from bot.core.messages import Media
+from bot.ports import Entry, Loaded
 from bot.runtime import registry as registry_module
 from bot.runtime.letters import event_key
-from bot.runtime.registry import REST_SECONDS, Registry
+from bot.runtime.registry import REST_SECONDS
 from tests.runtime.conftest import Starting
 from tests.runtime.memory.seats import Place
-from tests.runtime.replica import PHONE, Replica, World, book_of
+from tests.runtime.replica import PHONE, Replica, World
 from tests.runtime.simulated_clock import SimulatedClock
 
 UNREADABLE = Media(kind="image", url="https://example.com/1.jpg")
@@ -21,7 +21,9 @@ UNREADABLE = Media(kind="image", url="https://example.com/1.jpg")
 def heard(world: World, phone: str = PHONE) -> list[str]:
     """What the customer said, as the transcript has it."""
     customer = world.customer(phone)
-    rows = [row for row in world.tables.messages.values() if row.customer == customer and row.row.direction == "inbound"]
+    rows = [
+        row for row in world.tables.messages.values() if row.customer == customer and row.row.direction == "inbound"
+    ]
     return [row.row.provider_id.rpartition(".")[2] for row in sorted(rows, key=lambda row: row.seq)]
 
 
@@ -290,137 +292,6 @@ async def test_an_actor_whose_store_fails_in_an_unknown_way_rests_and_tries_agai
     assert heard(world) == ["1"]
 
 
-# --- what cannot be stepped ------------------------------------------------------------------------------------------
-
-
-async def test_an_event_that_cannot_be_stepped_parks_its_conversation_alone(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    world.book = book_of(texts={})
-    replica = await starting()
-    await replica.hear("before")
-    await replica.hear(UNREADABLE)
-    await replica.hear("after")
-    await replica.hear("somebody else", phone="919000000009")
-    await clock.advance(10)
-    assert heard(world) == ["1"]
-    assert heard(world, "919000000009") == ["4"]
-    (parked,) = world.tables.parked.values()
-    assert (parked.attempts, parked.error) == (3, "KeyError in the step")
-    assert len(world.tables.unread(world.customer())) == 3
-    assert await replica.desk.discard_parked(parked.id)
-    await clock.settled()
-    assert heard(world) == ["1", "3"]
-
-
-async def test_a_parked_event_can_be_tried_again(world: World, starting: Starting, clock: SimulatedClock) -> None:
-    world.book = book_of(texts={})
-    replica = await starting()
-    await replica.hear(UNREADABLE)
-    await clock.advance(10)
-    (parked,) = world.tables.parked.values()
-    world.book = book_of()
-    assert await replica.desk.reload_flows() == ()
-    assert await replica.desk.retry_parked(parked.id)
-    await clock.settled()
-    assert heard(world) == ["1"]
-    assert not await replica.desk.retry_parked(parked.id)
-
-
-async def test_parking_waits_for_the_store(world: World, starting: Starting, clock: SimulatedClock) -> None:
-    world.book = book_of(texts={})
-    replica = await starting(sweeping=False)
-    replica.database.fail("parking.park", times=1)
-    replica.database.fail("parking.park", times=1, error=Unacceptable("no"))
-    await replica.hear(UNREADABLE)
-    await clock.advance(10)
-    assert len(world.tables.parked) == 1
-
-
-async def test_a_write_that_cannot_be_made_is_a_failure_of_its_event(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await replica.say("fine")
-    broken = Text(text="\ud800")
-    replica.registry._steps = _saying(replica.registry, broken)  # type: ignore[method-assign]
-    await replica.hear("bad")
-    await replica.hear("other", phone="919000000009")
-    await clock.advance(10)
-    assert [parked.attempts for parked in world.tables.parked.values()] == [3, 3]
-
-
-def _saying(registry: Registry, content: Text):  # type: ignore[no-untyped-def]
-    """Steps whose conversation holds something that no encoder takes."""
-    import msgspec
-
-    plain = registry._steps
-
-    def steps(*arguments):  # type: ignore[no-untyped-def]
-        done = plain(*arguments)
-        bad = msgspec.structs.replace(done[0].conversation, reason=content.text)
-        return (msgspec.structs.replace(done[0], conversation=bad),)
-
-    return steps
-
-
-async def test_a_write_that_the_store_refuses_parks_the_right_event(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await replica.say("hello")
-    hold = replica.database.hold("store.commit")
-    await replica.hear("one")
-    await clock.settled()
-    await replica.hear("two")
-    bad = AgentAssigned(agent="zero\0", by="zero")
-    replica.intake.post(world.customer(), bad, key=event_key("bad"))
-    await clock.settled()
-    hold.release()
-    await clock.advance(20)
-    (parked,) = world.tables.parked.values()
-    assert world.tables.journal[parked.seq].dedup == event_key("bad")
-    assert heard(world) == ["1", "2", "3"]
-
-
-async def test_a_journal_row_that_no_key_opens_parks_its_customer(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await journalled(world, replica, "one")
-    for row in world.tables.journal.values():
-        row.sealed = b"scribble"
-    await clock.advance(10)
-    (parked,) = world.tables.parked.values()
-    assert parked.error == "the journal row cannot be opened"
-
-
-async def test_a_state_that_no_key_opens_parks_its_customer(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await replica.say("one")
-    await clock.advance(1)
-    await replica.registry.leave()
-    world.places.clear()
-    world.tables.users[world.customer()].data_key = b""
-    await replica.hear("two")
-    await clock.advance(10)
-    (parked,) = world.tables.parked.values()
-    assert parked.error == "the state cannot be opened"
-    assert world.tables.journal[parked.seq].consumed_at is None
-
-
-async def test_events_of_a_customer_whom_the_store_does_not_know_are_dropped(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting(sweeping=False)
-    await replica.hear("one")
-    del world.tables.users[world.customer()]
-    await clock.settled()
-    assert len(replica.registry) == 0
-
-
 # --- conversations in a row ------------------------------------------------------------------------------------------
 
 
@@ -508,9 +379,7 @@ async def test_leaving_without_redis_is_no_failure(world: World, starting: Start
     assert len(replica.registry) == 0
 
 
-async def test_drained_waits_for_everything_on_its_way(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
+async def test_drained_waits_for_everything_on_its_way(world: World, starting: Starting, clock: SimulatedClock) -> None:
     import asyncio
 
     replica = await starting(sweeping=False)

@@ -304,3 +304,13 @@ def test_whatever_comes_is_an_order_or_a_refusal(fields: dict[str, Any], kind: s
 def test_any_bytes_are_an_object_or_a_refusal(raw: bytes) -> None:
     with suppress(Refused):
         assert isinstance(decode(raw), dict)
+
+
+async def test_our_own_numbers_are_listed_for_the_right_key(start: Start) -> None:
+    client = await start(auth_key="right")
+    path = "/api/v5/whatsapp/whatsapp-activation/"
+    async with client.get(path, headers={"authkey": "right"}) as answer:
+        assert answer.status == 200
+        assert [one["integrated_number"] for one in orjson.loads(await answer.read())["data"]] == [OURS]
+    async with client.get(path, headers={"authkey": "wrong"}) as answer:
+        assert answer.status == 401

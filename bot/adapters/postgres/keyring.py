@@ -14,7 +14,3 @@ class PostgresKeyring:
         await self._database.fetch("keyring_make", name, fresh)
         wrapped: bytes = (await self._database.fetch("keyring_read", name))[0]["wrapped"]
         return wrapped
-
-    async def replace(self, name: str, old: bytes, new: bytes) -> bool:
-        """Put `new` in the place of `old`; False when another process was first."""
-        return bool(await self._database.fetch("keyring_replace", name, old, new))

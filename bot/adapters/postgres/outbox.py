@@ -94,6 +94,9 @@ class PostgresOutbox:
         rows = await self._database.fetch("outbox_orphans", me, limit)
         return [_orphan(row) for row in rows]
 
+    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
+        return [row["user_id"] for row in await self._database.fetch("outbox_behind", me, customers)]
+
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
         """Confirmed for as long as the last beat of `me` said it may be silent."""
         mine = {str(row["id"]) for row in await self._database.fetch("outbox_still_mine", me, ids)}

@@ -24,6 +24,9 @@ from bot.adapters.postgres.timers import PostgresTimers
 from bot.adapters.postgres.watch import PostgresWatch
 from bot.ports import Vault
 
+CONNECT_SECONDS = 5.0
+"""Seconds to wait for a new connection; never longer than for a statement, or a silent server would cost both."""
+
 
 class Base:
     """A connected database before its keys are known: migrations and the keyring."""
@@ -66,7 +69,8 @@ class Stores:
 @asynccontextmanager
 async def opened(url: str, *, sql_dir: Path, size: int = 8, statement_timeout_s: float = 10.0) -> AsyncIterator[Base]:
     """A connected database, closed at the end. Raises `bot.ports.Unavailable` when it cannot be reached."""
-    pool = await connect(url, size=size, statement_timeout_s=statement_timeout_s)
+    patience = min(CONNECT_SECONDS, statement_timeout_s)
+    pool = await connect(url, size=size, statement_timeout_s=statement_timeout_s, connect_timeout_s=patience)
     try:
         yield Base(pool, load_queries(sql_dir), sql_dir)
     finally:

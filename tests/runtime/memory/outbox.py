@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.core.delivery import advance
-from bot.core.ids import MessageId
+from bot.core.ids import CustomerId, MessageId
 from bot.ports import FailedReport, Orphan, ReportResult, SendNote
 from bot.runtime.clock import Clock
 from bot.wire.msg91.identity import report_key
@@ -32,6 +32,9 @@ class MemoryOutbox:
 
     async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
         return await self._link.call("outbox.orphans", lambda: self._orphans(me, limit))
+
+    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
+        return await self._link.call("outbox.behind", lambda: self._behind(me, customers))
 
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
         return await self._link.call("outbox.still_mine", lambda: self._still_mine(me, ids))
@@ -94,7 +97,7 @@ class MemoryOutbox:
         after = {id_: self._tables.messages[id_].status for id_ in before}
         return ReportResult(
             duplicates=duplicates,
-            failed=tuple(failures[id_] for id_ in before if after[id_] == "failed" != before[id_]),
+            failed=tuple(failures[id_] for id_ in failures if after[id_] == "failed"),
             accepted_messages=tuple(id_ for id_ in before if before[id_] in UNSENT and after[id_] != "failed"),
         )
 
@@ -119,8 +122,24 @@ class MemoryOutbox:
             for message in self._tables.outbound()
             if message.claimed_by and message.claimed_by not in live and (message.claimed_until or 0.0) <= now
         ]
+        left = [message for message in left if not self._is_held_back(message, me, now)]
         customers = list(dict.fromkeys(message.customer for message in left))[:limit]
         return [self._claim(message, me) for message in left if message.customer in customers]
+
+    def _is_held_back(self, message: Message, me: str, now: float) -> bool:
+        """A living replica has still to send what comes before it."""
+        for earlier in self._tables.outbound():
+            if earlier is message:
+                return False
+            theirs = earlier.customer == message.customer and earlier.claimed_by not in {"", me}
+            held = earlier.claimed_by in self._tables.live(now) or (earlier.claimed_until or 0.0) > now
+            if theirs and held:
+                return True
+        return False
+
+    def _behind(self, me: str, customers: Sequence[CustomerId]) -> list[CustomerId]:
+        waiting = {message.customer for message in self._tables.outbound() if message.claimed_by not in {"", me}}
+        return [customer for customer in customers if customer in waiting]
 
     def _claim(self, message: Message, me: str) -> Orphan:
         message.claimed_by, message.claimed_until = me, None

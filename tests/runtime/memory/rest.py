@@ -56,9 +56,7 @@ class MemoryTimers:
         def work() -> list[DueTimer]:
             timers = [timer for timer in self._tables.timers.values() if timer.customer not in self._tables.parked]
             found = sorted((timer for timer in timers if timer.row.due <= until), key=lambda timer: timer.row.due)
-            return [
-                DueTimer(id=timer.row.id, customer=timer.customer, kind=timer.row.kind) for timer in found[:limit]
-            ]
+            return [DueTimer(id=timer.row.id, customer=timer.customer, kind=timer.row.kind) for timer in found[:limit]]
 
         return await self._link.call("timers.due", work)
 

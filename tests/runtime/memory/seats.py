@@ -1,4 +1,4 @@
-"""Fulfils `bot.ports.Seats` in memory: leases and snapshots that every replica sees, and that may vanish at any time."""
+"""Fulfils `bot.ports.Seats` in memory: leases and snapshots that every replica sees and that may vanish."""
 
 from collections.abc import Sequence
 

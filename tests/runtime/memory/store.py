@@ -34,15 +34,26 @@ class MemoryStore:
         for write in writes:
             check(write)
         before = {write.customer: self._tables.users[write.customer].version for write in writes}
-        return [
-            self._mine(write) or self._guarded(write, before[write.customer]) and self._apply(write) for write in writes
-        ]
+        return [self._mine(write) or self._take(write, before[write.customer]) for write in writes]
+
+    def _take(self, write: Write, before: int) -> bool:
+        if not self._guarded(write, before):
+            return False
+        self._apply(write)
+        return True
 
     def _guarded(self, write: Write, before: int) -> bool:
-        """All guards of a batch look at the state before it, so only one write of a customer can pass."""
-        rows = [self._tables.journal.get(seq) for seq in write.consumed]
-        waiting = all(row and row.customer == write.customer and row.consumed_at is None for row in rows)
-        return waiting and write.version == before == self._tables.users[write.customer].version
+        """All guards of a batch look at the state before it, so only one write of a customer can pass.
+
+        What is consumed must be all that waits up to there: who overlooked a row is turned away.
+        """
+        last = max(write.consumed, default=0)
+        waiting = {
+            seq
+            for seq, row in self._tables.journal.items()
+            if seq <= last and row.customer == write.customer and row.consumed_at is None
+        }
+        return waiting == set(write.consumed) and write.version == before == self._tables.users[write.customer].version
 
     def _mine(self, write: Write) -> bool:
         user = self._tables.users[write.customer]
@@ -51,7 +62,7 @@ class MemoryStore:
         row = self._tables.journal.get(write.consumed[0]) if write.consumed else None
         return row is not None and row.commit_id == write.commit_id
 
-    def _apply(self, write: Write) -> bool:
+    def _apply(self, write: Write) -> None:
         tables, customer = self._tables, write.customer
         user = tables.users[customer]
         user.version, user.commit_id, user.state = user.version + 1, write.commit_id, write.state
@@ -74,14 +85,11 @@ class MemoryStore:
                 provider_id=message.provider_id,
             )
         self._apply_rest(write)
-        return True
 
     def _apply_rest(self, write: Write) -> None:
         tables, customer = self._tables, write.customer
         for effect in write.effects:
-            tables.effects[effect.id] = Effect(
-                customer=customer, row=effect, claimed_by=effect.claimed_by, at=write.at
-            )
+            tables.effects[effect.id] = Effect(customer=customer, row=effect, claimed_by=effect.claimed_by, at=write.at)
         for done in write.done_effects:
             if done in tables.effects:
                 tables.effects[done].done = True
