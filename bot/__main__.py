@@ -1,7 +1,6 @@
 """The command line: `bot COMMAND`. Each command is a module of `bot.commands`; here is what they are called with."""
 
 import os
-import socket
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -114,7 +113,7 @@ def _settings(demands: Demands = lambda _: ()) -> Settings:
             click.echo(f"bot: {problem}", err=True)
         raise SystemExit(2) from None
     settings = msgspec.structs.replace(settings, replica_id=settings.replica)
-    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica_id or socket.gethostname())
+    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica_id)
     return settings
 
 

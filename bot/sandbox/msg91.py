@@ -1,4 +1,4 @@
-"""MSG91's part: the three send calls and the list of our numbers. Strict about keys, form and limits; answers in MSG91's own words.
+"""MSG91's part: the three send calls and the list of our numbers. Strict about keys, form and limits, in MSG91's words.
 
 Refusals are `{"status":"fail","hasError":true,...}`, a wrong path is `Route Missing`, a wrong key is 401 with
 `apiError` 201. The body of a 401 is JSON under `text/html`, as the real one is.

@@ -1,6 +1,7 @@
 """The whole system as an operator would run it: real stores, the sandbox, and the service as a process of its own."""
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -21,14 +22,24 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "acceptance-secret"
 OUR_NUMBER = "919000000001"
 KEY = "test:" + "QUFB" * 10 + "QUE="
+FIRST_PORT, PORTS = 12_000, 18_000
+_ports = itertools.cycle(FIRST_PORT + (os.getpid() * 97 + place) % PORTS for place in range(PORTS))
 PATIENCE = 30.0
 """Seconds that something may take to come true before a test fails."""
 
 
 def free_port() -> int:
+    """A port below those that the system gives to outgoing connections: none of them takes it before it is used."""
+    return next(port for port in _ports if is_free(port))
+
+
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 async def until(holds: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:

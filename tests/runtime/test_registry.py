@@ -8,7 +8,6 @@ from bot.core.messages import Media
 from bot.ports import Entry, Loaded
 from bot.runtime import registry as registry_module
 from bot.runtime.letters import event_key
-from bot.runtime.registry import REST_SECONDS
 from tests.runtime.conftest import Starting
 from tests.runtime.memory.seats import Place
 from tests.runtime.replica import PHONE, Replica, World
@@ -234,62 +233,6 @@ async def test_a_newer_snapshot_replaces_what_is_remembered(
     await first.say("three")
     assert heard(world) == ["1", "2", "3"]
     assert first.database.count("store.load") == 1
-
-
-# --- stores that are away --------------------------------------------------------------------------------------------
-
-
-async def test_without_redis_everything_goes_on(world: World, starting: Starting, clock: SimulatedClock) -> None:
-    replica = await starting()
-    replica.redis.down = True
-    for number in range(5):
-        await replica.say(f"message {number}")
-        await clock.advance(0.3)
-    assert replica.registry.seats_away
-    assert len(heard(world)) == 5
-    await clock.advance(20)
-    replica.redis.down = False
-    await replica.say("back")
-    assert not replica.registry.seats_away
-    assert len(heard(world)) == 6
-
-
-async def test_what_was_under_way_when_the_database_went_is_done_when_it_is_back(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await replica.hear("one")
-    replica.database.down = True
-    await clock.advance(30)
-    replica.database.down = False
-    await clock.advance(5)
-    assert heard(world) == ["1"]
-    assert world.channel.texts == ["Answer to: one"]
-
-
-async def test_a_commit_whose_answer_was_lost_has_one_effect(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    replica.database.fail("store.commit", when="after", times=3)
-    await replica.say("one")
-    await clock.advance(5)
-    assert heard(world) == ["1"]
-    assert world.channel.texts == ["Answer to: one"]
-
-
-@pytest.mark.parametrize("call", ["store.load", "journal.unread"])
-async def test_an_actor_whose_store_fails_in_an_unknown_way_rests_and_tries_again(
-    world: World, starting: Starting, clock: SimulatedClock, call: str
-) -> None:
-    replica = await starting(sweeping=False)
-    await journalled(world, replica, "one")
-    replica.database.fail(call, error=RuntimeError("a bug"))
-    replica.registry.wake(world.customer())
-    await clock.settled()
-    assert heard(world) == []
-    await clock.advance(REST_SECONDS)
-    assert heard(world) == ["1"]
 
 
 # --- conversations in a row ------------------------------------------------------------------------------------------

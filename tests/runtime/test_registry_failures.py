@@ -1,10 +1,12 @@
-"""What cannot be stepped, written or opened is parked, alone, and can be tried again or given up."""
+"""Stores that are away cost time alone; what cannot be stepped, written or opened is parked, alone."""
+
+import pytest
 
 from bot.core.events import AgentAssigned, Envelope, Sender, encode_envelope
 from bot.core.messages import Media, Text
 from bot.ports import Entry, Unacceptable
 from bot.runtime.letters import event_key
-from bot.runtime.registry import Registry
+from bot.runtime.registry import REST_SECONDS, Registry
 from tests.runtime.conftest import Starting
 from tests.runtime.replica import PHONE, Replica, World, book_of
 from tests.runtime.simulated_clock import SimulatedClock
@@ -36,6 +38,62 @@ async def journalled(world: World, replica: Replica, *texts: str, phone: str = P
         sealed = world.vault.seal(encode_envelope(envelope), key)
         entry = Entry(dedup=key, customer=customer, kind="message_received", sealed=sealed, at=envelope.at)
         await replica.intake._journal.append([entry])
+
+
+# --- stores that are away --------------------------------------------------------------------------------------------
+
+
+async def test_without_redis_everything_goes_on(world: World, starting: Starting, clock: SimulatedClock) -> None:
+    replica = await starting()
+    replica.redis.down = True
+    for number in range(5):
+        await replica.say(f"message {number}")
+        await clock.advance(0.3)
+    assert replica.registry.seats_away
+    assert len(heard(world)) == 5
+    await clock.advance(20)
+    replica.redis.down = False
+    await replica.say("back")
+    assert not replica.registry.seats_away
+    assert len(heard(world)) == 6
+
+
+async def test_what_was_under_way_when_the_database_went_is_done_when_it_is_back(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    await replica.hear("one")
+    replica.database.down = True
+    await clock.advance(30)
+    replica.database.down = False
+    await clock.advance(5)
+    assert heard(world) == ["1"]
+    assert world.channel.texts == ["Answer to: one"]
+
+
+async def test_a_commit_whose_answer_was_lost_has_one_effect(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    replica = await starting()
+    replica.database.fail("store.commit", when="after", times=3)
+    await replica.say("one")
+    await clock.advance(5)
+    assert heard(world) == ["1"]
+    assert world.channel.texts == ["Answer to: one"]
+
+
+@pytest.mark.parametrize("call", ["store.load", "journal.unread"])
+async def test_an_actor_whose_store_fails_in_an_unknown_way_rests_and_tries_again(
+    world: World, starting: Starting, clock: SimulatedClock, call: str
+) -> None:
+    replica = await starting(sweeping=False)
+    await journalled(world, replica, "one")
+    replica.database.fail(call, error=RuntimeError("a bug"))
+    replica.registry.wake(world.customer())
+    await clock.settled()
+    assert heard(world) == []
+    await clock.advance(REST_SECONDS)
+    assert heard(world) == ["1"]
 
 
 # --- what cannot be stepped ------------------------------------------------------------------------------------------
