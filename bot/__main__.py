@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-import msgspec
 import uvloop
 
 from bot import logs
@@ -112,8 +111,7 @@ def _settings(demands: Demands = lambda _: ()) -> Settings:
         for problem in misconfigured.problems:
             click.echo(f"bot: {problem}", err=True)
         raise SystemExit(2) from None
-    settings = msgspec.structs.replace(settings, replica_id=settings.replica)
-    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica_id)
+    logs.configure(form=settings.log_format, level=settings.log_level, replica=settings.replica)
     return settings
 
 

@@ -262,6 +262,7 @@ class Service:
                 await self.reports.drained()
                 await self.registry.drained()
                 await self.delivery.stop(self.settings.drain_seconds / 2)
+                await self.delivery.drained()
                 await self.intake.drained()  # sends that failed meanwhile are events
                 await self.registry.drained()
         except TimeoutError:
@@ -314,8 +315,8 @@ class Service:
     def _answered(self, customer: CustomerId, outcome: Outcome) -> None:
         self.intake.post(customer, outcome, key=event_key("ask", outcome.ask_id))
 
-    def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
-        self.intake.post(customer, event, key=event_key("failed", event.message_id))
+    async def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
+        await self.intake.tell(customer, event, key=event_key("failed", event.message_id))
 
     async def _look_at_prices(self) -> None:
         """In the background: the sweep does not wait for OpenRouter."""
@@ -364,7 +365,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         vault = await unlocked(settings, base.keyring)
         redis = connect_redis(settings.redis_url, timeout_s=None)
         stack.push_async_callback(redis.aclose)
-        me = settings.replica_id or settings.replica
+        me = settings.replica
         seats = RedisSeats(
             redis,
             me=me,

@@ -23,6 +23,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+INCARNATION = token_hex(4)
+"""The random end of this process's name."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -149,8 +151,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def replica(self) -> str:
-        """Another at every start: who was killed must not be taken for who started after it."""
-        return f"{self.replica_id or socket.gethostname()}-{token_hex(4)}"
+        """Another in every process: who was killed must not be taken for who started after it."""
+        return f"{self.replica_id or socket.gethostname()}-{INCARNATION}"
 
 
 class Misconfigured(Exception):

@@ -167,7 +167,9 @@ class Loaded(Record, frozen=True, kw_only=True):
 
 
 class ConversationRow(Record, frozen=True, kw_only=True):
-    """A projection of the state for lists and reports; times are unix seconds. `escalation_reason` is sealed or empty."""
+    """A projection of the state for lists and reports; times are unix seconds. `escalation_reason` is sealed or
+    empty.
+    """
 
     id: ConversationId
     session_id: str
@@ -350,10 +352,13 @@ class FailedReport(Record, frozen=True, kw_only=True):
 
 
 class ReportResult(Record, frozen=True, kw_only=True):
-    duplicates: int
+    """What a batch of reports changed. `repeated` says of each, in the order given, whether it had been seen before;
+    `failed` are told again when they are reported again; `accepted_messages` certainly reached the provider.
+    """
+
+    repeated: tuple[bool, ...]
     failed: tuple[FailedReport, ...]
     accepted_messages: tuple[MessageId, ...]
-    """Messages that the reports prove to have reached the provider."""
 
 
 class Outbox(Protocol):
@@ -372,8 +377,12 @@ class Outbox(Protocol):
         """Durable when it returns, whether a message was matched or not."""
         ...
 
-    async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
-        """Claim messages of replicas that are gone: whole conversations, in order, skipping what others hold."""
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
+        """Claim messages of replicas that are gone: whole conversations, in order, skipping what others hold.
+
+        `token` (63 random bits) names this call: again with the same token, after its answer was lost, it gives what it
+        claimed the first time.
+        """
         ...
 
     async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
@@ -411,8 +420,8 @@ class ModelCall(Record, frozen=True, kw_only=True):
 
 
 class Effects(Protocol):
-    async def orphans(self, me: str, limit: int) -> Sequence[OrphanEffect]:
-        """Claim effects of replicas that are gone, skipping what others hold."""
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
+        """Claim effects of replicas that are gone, skipping what others hold. `token` as for messages."""
         ...
 
     async def account(self, calls: Sequence[ModelCall]) -> None:

@@ -3,7 +3,8 @@ conversation.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -13,6 +14,8 @@ from bot.ports import FailedReport, Outbox, ReportResult, Unavailable
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group
 from bot.wire.msg91.reports import DeliveryReport
+
+TellFailed = Callable[[Sequence[FailedReport]], Awaitable[None]]
 
 
 class _Batch(msgspec.Struct):
@@ -26,15 +29,17 @@ class Reports:
     def __init__(self, *, outbox: Outbox, clock: Clock, most: int) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._on_failed: Callable[[Sequence[FailedReport]], None] = lambda _: None
+        self._tell_failed: TellFailed | None = None
         self._on_proof: Callable[[MessageId], None] = lambda _: None
         self._group: Group[_Batch, int] = Group(
             "reports", perform=self._note, settle=self._settle, clock=clock, most=most, patient=False
         )
 
-    def connect(self, *, failed: Callable[[Sequence[FailedReport]], None], proven: Callable[[MessageId], None]) -> None:
-        """`failed` hears of messages that will never arrive, `proven` of messages the provider certainly took."""
-        self._on_failed = failed
+    def connect(self, *, failed: TellFailed, proven: Callable[[MessageId], None]) -> None:
+        """`failed` makes an event of each message that will never arrive, and returns when it is durable; `proven`
+        hears of messages the provider certainly took.
+        """
+        self._tell_failed = failed
         self._on_proof = proven
 
     def __len__(self) -> int:
@@ -58,15 +63,16 @@ class Reports:
         except Unavailable:
             metrics.store_errors_total.labels("reports").inc()
             raise
-        self._publish(result)
-        duplicates = result.duplicates
-        metrics.duplicates_total.inc(duplicates)
-        return [duplicates if index == 0 else 0 for index in range(len(batches))]
+        await self._publish(result)
+        metrics.duplicates_total.inc(sum(result.repeated))
+        repeated = iter(result.repeated)
+        return [sum(itertools.islice(repeated, len(batch.reports))) for batch in batches]
 
-    def _publish(self, result: ReportResult) -> None:
+    async def _publish(self, result: ReportResult) -> None:
         for message in result.accepted_messages:
             self._on_proof(message)
-        self._on_failed(result.failed)
+        if result.failed and self._tell_failed is not None:
+            await self._tell_failed(result.failed)
 
     def _settle(self, batch: _Batch, result: int | Exception) -> None:
         if batch.done.done():

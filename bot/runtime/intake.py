@@ -119,7 +119,7 @@ class Intake:
 
     @property
     def full(self) -> bool:
-        return len(self._webhooks) >= self._limit
+        return len(self._webhooks) + len(self._reports) >= self._limit
 
     async def accept(self, items: Sequence[Item]) -> Tally:
         """Make everything in `items` durable.
@@ -147,8 +147,9 @@ class Intake:
         if waiter.failure is not None:
             raise waiter.failure
         if reports:
-            waiter.tally.duplicates += await self._reports.accept(reports)
-            waiter.tally.accepted += len(reports)
+            repeated = await self._reports.accept(reports)
+            waiter.tally.duplicates += repeated
+            waiter.tally.accepted += len(reports) - repeated
         if unusable:
             await self._set_aside(unusable, waiter.tally)
         return waiter.tally
@@ -173,6 +174,12 @@ class Intake:
                 customer=customer,
             )
         )
+
+    async def tell(self, customer: CustomerId, event: Event, *, key: bytes) -> None:
+        """As `post`, and return when the event is durable, or refused for good."""
+        durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.post(customer, event, key=key, done=lambda _: None if durable.done() else durable.set_result(None))
+        await durable
 
     async def resolve(self, sender: Sender) -> CustomerId:
         """The customer of an identity, made when it is new."""

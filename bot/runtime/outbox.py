@@ -11,7 +11,7 @@ or refused it for good.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 from aiolimiter import AsyncLimiter
@@ -27,6 +27,7 @@ from bot.runtime.breaker import Breaker
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group
 from bot.runtime.pacing import Pacing
+from bot.runtime.tasks import Tasks
 from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected
 
 UNCERTAIN_WAIT = 5.0
@@ -88,7 +89,7 @@ class Delivery:
         clock: Clock,
         breaker: Breaker,
         limits: Limits,
-        failed: Callable[[CustomerId, SendFailed], None],
+        failed: Callable[[CustomerId, SendFailed], Awaitable[None]],
         default_number: str,
         me: str,
         most: int,
@@ -98,6 +99,7 @@ class Delivery:
         self._breaker = breaker
         self._limits = limits
         self._failed = failed
+        self._ending = Tasks()
         self._default_number = default_number
         self._me = me
         self._store = outbox
@@ -140,6 +142,11 @@ class Delivery:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._notes.drained()
+
+    async def drained(self) -> None:
+        """Return when everything that has ended is noted; it waits for the events of failed sends to be durable."""
+        await self._ending.finished()
         await self._notes.drained()
 
     def __len__(self) -> int:
@@ -229,11 +236,11 @@ class Delivery:
         lane = self._lanes[parcel.customer] = Lane(customer=parcel.customer, parcels=deque((parcel,)))
         self._next(lane)
 
-    def reported_failed(self, failures: Sequence[FailedReport]) -> None:
-        """Reports say that these will never arrive."""
+    async def reported_failed(self, failures: Sequence[FailedReport]) -> None:
+        """Reports say that these will never arrive. Returns when it is certain that their conversations hear of it."""
         for failure in failures:
             event = SendFailed(message_id=failure.message, reason=failure.reason, code=failure.code)
-            self._failed(failure.customer, event)
+            await self._failed(failure.customer, event)
 
     def proven(self, message: MessageId) -> None:
         """A delivery report says that the provider has this message: it needs no repetition."""
@@ -378,7 +385,11 @@ class Delivery:
 
     def _fail(self, lane: Lane, parcel: Parcel, reason: str, code: int) -> None:
         (metrics.given_up_total if code == 0 and self._gave_up(parcel) else metrics.rejected_total).inc()
-        self._failed(parcel.customer, SendFailed(message_id=parcel.id, reason=reason, code=code))
+        self._ending.spawn(self._end_failed(lane, parcel, reason, code), "failed send")
+
+    async def _end_failed(self, lane: Lane, parcel: Parcel, reason: str, code: int) -> None:
+        """First the event, then the note: a message that is noted as failed has been told of, also after a crash."""
+        await self._failed(parcel.customer, SendFailed(message_id=parcel.id, reason=reason, code=code))
         note = SendNote(
             id=parcel.id, status="failed", at=self._clock.now(), reason=reason, code=code, attempts=parcel.attempts
         )
@@ -474,7 +485,7 @@ class Delivery:
         except Unavailable:
             metrics.store_errors_total.labels("notes").inc()
             raise
-        self.reported_failed(failed)
+        await self.reported_failed(failed)
         return [None] * len(items)
 
     def _noted(self, item: tuple[Lane, tuple[SendNote, ...]], result: Exception | None) -> None:

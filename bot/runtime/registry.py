@@ -135,6 +135,10 @@ class Registry:
     def unwatch(self, key: bytes) -> None:
         self._watchers.pop(key, None)
 
+    def is_committing(self, customer: CustomerId) -> bool:
+        actor = self._actors.get(customer)
+        return actor is not None and actor.phase == "committing"
+
     def __len__(self) -> int:
         return len(self._actors)
 

@@ -74,6 +74,9 @@ class Sweep:
         self._clock = clock
         self._watches = watches
         self._watched_at = [float("-inf")] * len(watches)
+        self._message_token = self._token()
+        self._effect_token = self._token()
+        self._found: list[Orphan] = []
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -137,16 +140,30 @@ class Sweep:
         if room <= 0:
             return
         limit = min(room, AT_ONCE)
-        orphans = await self._outbox.orphans(self._me, limit)
-        for orphan in orphans:
-            self._adopt(orphan)
-        if len(orphans) < limit:
+        orphans = await self._outbox.orphans(self._me, limit, token=self._message_token)
+        self._message_token = self._token()
+        self._found += orphans
+        self._adopt_found()
+        if len(orphans) < limit and not self._found:
             spilled = self._delivery.spilled
             waiting = await self._outbox.behind(self._me, spilled) if spilled else ()
             self._delivery.unspill(began, waiting)
 
+    def _token(self) -> int:
+        """Names a call that claims, until its answer came."""
+        return self._clock.seed() >> 1
+
+    def _adopt_found(self) -> None:
+        """Adopt what was claimed. A customer whose commit is under way waits: its messages may come before these."""
+        found, self._found = self._found, []
+        for orphan in found:
+            if self._registry.is_committing(orphan.customer):
+                self._found.append(orphan)
+            else:
+                self._adopt(orphan)
+
     async def _overlooked_reports(self) -> None:
-        self._delivery.reported_failed(await self._outbox.settle())
+        await self._delivery.reported_failed(await self._outbox.settle())
 
     def _adopt(self, orphan: Orphan) -> None:
         metrics.swept_total.labels("message").inc()
@@ -176,7 +193,9 @@ class Sweep:
         )
 
     async def _orphan_effects(self) -> None:
-        for orphan in await self._effects.orphans(self._me, AT_ONCE):
+        orphans = await self._effects.orphans(self._me, AT_ONCE, token=self._effect_token)
+        self._effect_token = self._token()
+        for orphan in orphans:
             question = self._open_question(orphan)
             if question is not None:
                 metrics.swept_total.labels("effect").inc()

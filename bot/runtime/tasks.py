@@ -26,6 +26,10 @@ class Tasks:
         if not task.cancelled() and task.exception() is not None:
             log.error("background work failed", extra={"task": task.get_name()}, exc_info=task.exception())
 
+    async def finished(self) -> None:
+        """Return when everything that runs now has ended."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
     async def cancel(self) -> None:
         """Stop everything and wait until it has stopped."""
         running = list(self._running)

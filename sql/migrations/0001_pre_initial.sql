@@ -87,6 +87,7 @@ create table messages (
   retry_at timestamptz,
   claimed_by text not null default '',
   claimed_until timestamptz,
+  claim_token bigint,
   reported smallint not null default 0,
   agent text not null default '',
   unanswered text not null default '',
@@ -106,6 +107,7 @@ alter table messages alter column content set storage external;
 comment on column messages.seq is 'The order of a conversation.';
 comment on column messages.claimed_by is 'The replica that sends it; empty as soon as there is nothing left to send.';
 comment on column messages.claimed_until is 'Nobody else may claim it before, whatever the replica''s row says.';
+comment on column messages.claim_token is 'The call that adopted it, so that one whose answer was lost finds it again.';
 comment on column messages.reported is 'Statuses that delivery reports told: 1 sent, 2 failed, 4 delivered, 8 read.';
 comment on column messages.processing_time is 'Seconds from the accepted webhook to the provider''s acceptance of the reply.';
 comment on column messages.unanswered is 'Why the bot decided not to answer (stale, opted_out, person, ...).';
@@ -140,6 +142,7 @@ create table effects (
   kind text not null,
   sealed bytea not null,
   claimed_by text not null,
+  claim_token bigint,
   created_at timestamptz not null,
   done_at timestamptz
 );

@@ -1,18 +1,20 @@
 -- Claim the open effects of replicas that are gone, oldest first; what others are claiming is skipped.
+-- What this very call ($3) claimed already, when its answer was lost, is given again.
 with live as materialized (
   select array(select id from replicas where gone_at > now()) as ids
 ),
 left_behind as materialized (
   select e.id
   from effects e, live
-  where e.done_at is null and e.claimed_by <> all (live.ids)
+  where e.done_at is null
+    and (e.claimed_by <> all (live.ids) or (e.claimed_by = $1 and e.claim_token = $3))
   order by e.created_at
   limit $2
   for update of e skip locked
 ),
 claimed as (
   update effects e
-  set claimed_by = $1
+  set claimed_by = $1, claim_token = $3
   where e.id = any (array(select id from left_behind))
   returning e.id, e.user_id, e.sealed, e.created_at
 )

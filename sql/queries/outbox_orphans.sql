@@ -2,6 +2,7 @@
 -- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
 -- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
 -- What lines up behind a message that a living replica has still to send waits for that.
+-- What this very call ($3) claimed already, when its answer was lost, is given again.
 with live as materialized (
   select array(select id from replicas where gone_at > now()) as ids
 ),
@@ -15,7 +16,11 @@ others as materialized (
 left_behind as (
   select m.user_id, min(m.seq) as seq
   from messages m, live
-  where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
+  where m.claimed_by <> ''
+    and (
+      (m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true))
+      or (m.claimed_by = $1 and m.claim_token = $3)
+    )
     and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   group by m.user_id
   order by 2
@@ -31,7 +36,11 @@ held as materialized (
 before as materialized (
   select m.id, m.delivery_status
   from messages m, live
-  where m.claimed_by <> '' and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
+  where m.claimed_by <> ''
+    and (
+      (m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true))
+      or (m.claimed_by = $1 and m.claim_token = $3)
+    )
     and m.user_id = any (array(select id from held))
     and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   order by m.seq
@@ -39,7 +48,7 @@ before as materialized (
 ),
 claimed as (
   update messages m
-  set claimed_by = $1, claimed_until = null
+  set claimed_by = $1, claimed_until = null, claim_token = $3
   from before b
   where m.id = b.id
   returning m.*, b.delivery_status = 'sending' as uncertain

@@ -1,5 +1,6 @@
 import asyncio
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -14,9 +15,12 @@ from bot.adapters.postgres.store import PostgresStore
 from bot.core.delivery import DeliveryStatus, advance
 from bot.core.events import Sender
 from bot.core.ids import CustomerId, MessageId
-from bot.ports import FailedReport, ReportResult, Unacceptable
+from bot.ports import FailedReport, Orphan, ReportResult, Unacceptable
 from bot.wire.msg91.reports import DeliveryReport
 from tests.adapters.rows import AT, conversation_row, entry, new_customer, new_uuid, new_vault, note, outbound, write
+
+TOKENS = itertools.count(1)
+"""Each call that claims has a name of its own."""
 
 STATUSES: tuple[DeliveryStatus, ...] = ("pending", "sending", "sent", "failed", "delivered", "read")
 
@@ -174,7 +178,7 @@ async def test_reports_of_one_batch_are_taken_together(
     first, second = await post(anna, 2)
     reports = [report("read", first, at=AT + 9), report("delivered", first, at=AT + 7), report("sent", second, at=None)]
     result = await outbox.report(reports, AT + 3)
-    assert result == ReportResult(duplicates=0, failed=(), accepted_messages=(first, second))
+    assert result == ReportResult(repeated=(False, False, False), failed=(), accepted_messages=(first, second))
     row = await row_of(pool, first)
     assert [row[name].timestamp() for name in ("sent_at", "delivered_at", "read_at")] == [AT + 7, AT + 7, AT + 9]
     assert (row["claimed_by"], row["delivery_status"]) == ("", "read")
@@ -185,7 +189,7 @@ async def test_a_report_again_is_a_duplicate(outbox: PostgresOutbox, post: Post,
     (id_,) = await post(anna)
     await outbox.report([report("delivered", id_)], AT)
     again = [report("delivered", id_), report("read", id_), report("read", id_)]
-    assert (await outbox.report(again, AT)).duplicates == 2
+    assert (await outbox.report(again, AT)).repeated == (True, False, True)
 
 
 async def test_a_failure_is_told_with_the_providers_words_and_again_when_it_is_reported_again(
@@ -195,7 +199,7 @@ async def test_a_failure_is_told_with_the_providers_words_and_again_when_it_is_r
     failed = report("failed", id_, reason="blocked", code=131026)
     result = await outbox.report([failed, failed], AT)
     assert result.failed == (FailedReport(message=id_, customer=anna, reason="blocked", code=131026),)
-    assert result.duplicates == 1
+    assert sum(result.repeated) == 1
     assert result.accepted_messages == ()
     assert (await outbox.report([failed], AT)).failed == result.failed  # the first answer may have been lost
     row = await row_of(pool, id_)
@@ -208,7 +212,7 @@ async def test_a_failure_of_a_message_that_arrived_is_none(
     (id_,) = await post(anna)
     await outbox.note([note(id_, "sent")])
     result = await outbox.report([report("failed", id_, reason="late"), report("delivered", id_)], AT)
-    assert result == ReportResult(duplicates=0, failed=(), accepted_messages=())
+    assert result == ReportResult(repeated=(False,) * len(result.repeated), failed=(), accepted_messages=())
     assert (await row_of(pool, id_))["failure_reason"] == ""
 
 
@@ -248,11 +252,11 @@ async def test_a_report_before_the_note_waits_for_it(
 ) -> None:
     (id_,) = await post(anna)
     early = [report("delivered", **ids), report("sent", **ids)]
-    assert await outbox.report(early, AT) == ReportResult(duplicates=0, failed=(), accepted_messages=())
-    assert (await outbox.report(early, AT)).duplicates == 2
+    assert await outbox.report(early, AT) == ReportResult(repeated=(False, False), failed=(), accepted_messages=())
+    assert (await outbox.report(early, AT)).repeated == (True, True)
     await outbox.note([note(id_, "sent", **ids)])
     assert await status_of(pool, id_) == "delivered"
-    assert (await outbox.report(early, AT)).duplicates == 2
+    assert (await outbox.report(early, AT)).repeated == (True, True)
 
 
 async def test_a_failure_before_the_note_comes_back_from_the_note(
@@ -279,7 +283,7 @@ async def test_a_report_written_beside_its_note_is_settled_later(
 async def test_a_report_of_a_stranger_waits_without_harm(outbox: PostgresOutbox) -> None:
     strange = [report("read", new_uuid(), provider_id="x", request_id="y", recipient="919"), report("sent", "text")]
     assert (await outbox.report(strange, AT)).accepted_messages == ()
-    assert (await outbox.report(strange, AT)).duplicates == 2
+    assert (await outbox.report(strange, AT)).repeated == (True, True)
 
 
 # --- orphans ---------------------------------------------------------------------------------------------------------
@@ -292,9 +296,9 @@ async def test_messages_of_a_replica_that_left_are_claimed_in_order(
     await replicas.beat("other", 60)
     messages = await post(anna, 3)
     await outbox.note([note(messages[0], "sending", attempts=1), note(messages[1], "pending", retry_at=AT + 60)])
-    assert list(await outbox.orphans("other", 10)) == []
+    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
     await replicas.leave("me")
-    orphans = await outbox.orphans("other", 10)
+    orphans = await outbox.orphans("other", 10, token=next(TOKENS))
     assert [orphan.id for orphan in orphans] == messages
     assert [orphan.uncertain for orphan in orphans] == [True, False, False]
     assert [orphan.retry_at for orphan in orphans] == [None, AT + 60, None]
@@ -302,7 +306,7 @@ async def test_messages_of_a_replica_that_left_are_claimed_in_order(
     first = orphans[0]
     assert (first.customer, first.data_key, first.content, first.recipient_number) == (anna, b"key", b"content", b"to")
     assert (first.caused_at, first.created_at, first.kind) == (AT, AT, "flow")
-    assert list(await outbox.orphans("other", 10)) == []
+    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
     assert (await row_of(pool, messages[0]))["claimed_by"] == "other"
 
 
@@ -312,7 +316,7 @@ async def test_a_replica_that_is_silent_too_long_is_gone(
     await replicas.beat("other", 60)
     await replicas.beat("me", 0)
     messages = await post(anna)
-    assert [orphan.id for orphan in await outbox.orphans("other", 10)] == messages
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == messages
 
 
 async def test_replicas_share_orphans_out_by_whole_customers(
@@ -324,7 +328,12 @@ async def test_replicas_share_orphans_out_by_whole_customers(
     customers = [await new_customer(pool) for _ in range(12)]
     messages = {customer: await post(customer, 3) for customer in customers}
     claimed: dict[CustomerId, list[list[MessageId]]] = {customer: [] for customer in customers}
-    while rounds := [round_ for round_ in await asyncio.gather(*(outbox.orphans(n, 2) for n in names)) if round_]:
+
+    async def claim() -> list[Sequence[Orphan]]:
+        rounds = await asyncio.gather(*(outbox.orphans(name, 2, token=next(TOKENS)) for name in names))
+        return [found for found in rounds if found]
+
+    while rounds := await claim():
         for orphans in rounds:
             for customer, group in itertools.groupby(orphans, key=lambda orphan: orphan.customer):
                 claimed[customer].append([orphan.id for orphan in group])
@@ -338,8 +347,8 @@ async def test_a_customer_whose_messages_another_replica_is_claiming_is_skipped(
     messages = await post(anna)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("select from users for no key update")
-        assert list(await outbox.orphans("other", 10)) == []
-    assert [orphan.id for orphan in await outbox.orphans("other", 10)] == messages
+        assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == messages
 
 
 async def test_what_lines_up_behind_a_living_replicas_message_is_left_until_that_replica_is_gone(
@@ -349,9 +358,9 @@ async def test_what_lines_up_behind_a_living_replicas_message_is_left_until_that
     await replicas.beat("other", 60)
     (first,) = await post(anna)
     (second,) = await post(anna, claimed_by="-")
-    assert list(await outbox.orphans("other", 10)) == []
+    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
     await replicas.leave("me")
-    assert [orphan.id for orphan in await outbox.orphans("other", 10)] == [first, second]
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == [first, second]
 
 
 async def test_customers_with_messages_that_others_or_nobody_has_claimed_are_told_from_the_rest(
@@ -376,7 +385,7 @@ async def test_what_is_still_mine_is_confirmed_against_those_who_think_me_gone(
     await outbox.note([note(sent, "sent")])
     assert await outbox.still_mine("me", [sent, mine, MessageId(new_uuid())]) == [mine]
     await replicas.leave("me")
-    assert list(await outbox.orphans("other", 10)) == []
+    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
 
 
 async def test_what_somebody_claimed_is_not_mine_any_more(
@@ -384,6 +393,6 @@ async def test_what_somebody_claimed_is_not_mine_any_more(
 ) -> None:
     await replicas.beat("other", 60)
     messages = await post(anna)
-    await outbox.orphans("other", 10)
+    await outbox.orphans("other", 10, token=next(TOKENS))
     await replicas.beat("me", 60)
     assert await outbox.still_mine("me", messages) == []

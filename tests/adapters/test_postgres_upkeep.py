@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 from typing import Any
 
 import asyncpg
@@ -32,6 +33,9 @@ from tests.adapters.rows import (
     write,
 )
 
+TOKENS = itertools.count(1)
+"""Each call that claims has a name of its own."""
+
 
 @pytest.fixture
 def store(database: Database) -> PostgresStore:
@@ -59,12 +63,12 @@ async def test_effects_of_a_replica_that_is_gone_are_claimed_once(
     await replicas.beat("third", 60)
     rows = [effect_row(), effect_row()]
     await store.commit([write(anna, effects=tuple(rows))])
-    claims = await asyncio.gather(effects.orphans("other", 9), effects.orphans("third", 9))
+    claims = await asyncio.gather(*(effects.orphans(name, 9, token=next(TOKENS)) for name in ("other", "third")))
     claimed = [orphan for orphans in claims for orphan in orphans]
     assert {orphan.id for orphan in claimed} == {row.id for row in rows}
     assert len(claimed) == 2
     assert claimed[0] == OrphanEffect(id=claimed[0].id, customer=anna, data_key=b"key", sealed=b"question")
-    assert list(await effects.orphans("other", 9)) == []
+    assert list(await effects.orphans("other", 9, token=next(TOKENS))) == []
 
 
 async def test_calls_are_accounted_once_and_added_up(database: Database, pool: asyncpg.Pool) -> None:

@@ -276,5 +276,5 @@ class Replica:
     def _answered(self, customer: CustomerId, outcome: Outcome) -> None:
         self.intake.post(customer, outcome, key=event_key("ask", outcome.ask_id))
 
-    def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
-        self.intake.post(customer, event, key=event_key("failed", event.message_id))
+    async def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
+        await self.intake.tell(customer, event, key=event_key("failed", event.message_id))

@@ -18,7 +18,7 @@ from tests.runtime.replica import Replica, Settings, World
 PHONES = tuple(f"91900000000{number}" for number in range(3))
 STORE_CALLS = (
     *("journal.append", "journal.unread", "store.load", "store.commit", "outbox.note", "outbox.behind"),
-    *("replicas.beat", "outbox.still_mine", "directory.resolve", "journal.forgotten", "timers.due"),
+    *("replicas.beat", "outbox.still_mine", "outbox.orphans", "directory.resolve", "journal.forgotten", "timers.due"),
 )
 SEAT_CALLS = ("seats.take", "seats.keep", "seats.leave")
 

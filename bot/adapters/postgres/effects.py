@@ -14,8 +14,8 @@ class PostgresEffects:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def orphans(self, me: str, limit: int) -> Sequence[OrphanEffect]:
-        rows = await self._database.fetch("effects_orphans", me, limit)
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
+        rows = await self._database.fetch("effects_orphans", me, limit, token)
         return [
             OrphanEffect(id=EffectId(str(id_)), customer=customer, data_key=data_key or b"", sealed=sealed)
             for id_, customer, data_key, sealed in rows

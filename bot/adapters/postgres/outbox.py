@@ -75,10 +75,11 @@ class PostgresOutbox:
         ]
         unknown = [row for row in rows if row["id"] is None]
         result = _result(matched)
-        known_already = sum(row["dedup"] is None for row in unknown)
+        of_matched = iter(result.repeated)
+        repeated = tuple(row["dedup"] is None if row["id"] is None else next(of_matched) for row in rows)
         late = await self._settle(unknown)  # the note may have been written at the same moment
         return ReportResult(
-            duplicates=result.duplicates + known_already,
+            repeated=repeated,
             failed=result.failed + late,
             accepted_messages=result.accepted_messages,
         )
@@ -89,9 +90,9 @@ class PostgresOutbox:
         """
         return await self._settle(await self._database.fetch("outbox_overlooked"))
 
-    async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
         """All that a gone replica left of at most `limit` customers, each customer's in order."""
-        rows = await self._database.fetch("outbox_orphans", me, limit)
+        rows = await self._database.fetch("outbox_orphans", me, limit, token)
         return [_orphan(row) for row in rows]
 
     async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
@@ -130,12 +131,12 @@ def _result(applied: Iterable[_Applied]) -> ReportResult:
     reported: dict[MessageId, int] = {}
     first: dict[MessageId, _Applied] = {}
     failures: dict[MessageId, FailedReport] = {}
-    duplicates = 0
+    repeated: list[bool] = []
     for report in applied:
         id_ = report.message
         first.setdefault(id_, report)
         seen = reported.setdefault(id_, report.reported)
-        duplicates += bool(seen & _BIT[report.status])
+        repeated.append(bool(seen & _BIT[report.status]))
         reported[id_] = seen | _BIT[report.status]
         status[id_] = advance(status.get(id_, report.before), report.status)
         if report.status == "failed":
@@ -143,7 +144,7 @@ def _result(applied: Iterable[_Applied]) -> ReportResult:
                 id_, FailedReport(message=id_, customer=report.customer, reason=report.reason, code=report.code)
             )
     return ReportResult(
-        duplicates=duplicates,
+        repeated=tuple(repeated),
         # Told again when it is reported again: the answer to the first report may have been lost, with what it said.
         failed=tuple(failures[id_] for id_ in failures if status[id_] == "failed"),
         accepted_messages=tuple(

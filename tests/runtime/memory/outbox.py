@@ -30,8 +30,8 @@ class MemoryOutbox:
     async def report(self, reports: Sequence[DeliveryReport], at: float) -> ReportResult:
         return await self._link.call("outbox.report", lambda: self._report(reports))
 
-    async def orphans(self, me: str, limit: int) -> Sequence[Orphan]:
-        return await self._link.call("outbox.orphans", lambda: self._orphans(me, limit))
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
+        return await self._link.call("outbox.orphans", lambda: self._orphans(me, limit, token))
 
     async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
         return await self._link.call("outbox.behind", lambda: self._behind(me, customers))
@@ -60,14 +60,16 @@ class MemoryOutbox:
     def _report(self, reports: Sequence[DeliveryReport]) -> ReportResult:
         known = [report for report in reports if self._find(report) is not None]
         result = self._applied(known)
-        kept_already = 0
+        of_known = iter(result.repeated)
+        repeated = []
         for report in reports:
             if report in known:
+                repeated.append(next(of_known))
                 continue
-            kept_already += report_key(report) in self._tables.reports
+            repeated.append(report_key(report) in self._tables.reports)
             self._tables.reports.setdefault(report_key(report), Kept(report=report))
         return ReportResult(
-            duplicates=result.duplicates + kept_already,
+            repeated=tuple(repeated),
             failed=result.failed,
             accepted_messages=result.accepted_messages,
         )
@@ -82,12 +84,12 @@ class MemoryOutbox:
     def _applied(self, reports: Sequence[DeliveryReport]) -> ReportResult:
         before: dict[MessageId, str] = {}
         failures: dict[MessageId, FailedReport] = {}
-        duplicates = 0
+        repeated = []
         for report in reports:
             message = self._find(report)
             assert message is not None
             before.setdefault(message.row.id, message.status)
-            duplicates += bool(message.reported & BITS[report.status])
+            repeated.append(bool(message.reported & BITS[report.status]))
             self._apply(message, report)
             if report.status == "failed":
                 failure = FailedReport(
@@ -96,7 +98,7 @@ class MemoryOutbox:
                 failures.setdefault(message.row.id, failure)
         after = {id_: self._tables.messages[id_].status for id_ in before}
         return ReportResult(
-            duplicates=duplicates,
+            repeated=tuple(repeated),
             failed=tuple(failures[id_] for id_ in failures if after[id_] == "failed"),
             accepted_messages=tuple(id_ for id_ in before if before[id_] in UNSENT and after[id_] != "failed"),
         )
@@ -114,17 +116,21 @@ class MemoryOutbox:
 
     # --- claims ------------------------------------------------------------------------------------------------------
 
-    def _orphans(self, me: str, limit: int) -> list[Orphan]:
+    def _orphans(self, me: str, limit: int, token: int) -> list[Orphan]:
         now = self._clock.now()
         live = self._tables.live(now)
         left = [
             message
             for message in self._tables.outbound()
-            if message.claimed_by and message.claimed_by not in live and (message.claimed_until or 0.0) <= now
+            if message.claimed_by
+            and (
+                (message.claimed_by not in live and (message.claimed_until or 0.0) <= now)
+                or (message.claimed_by == me and message.claim_token == token)
+            )
         ]
         left = [message for message in left if not self._is_held_back(message, me, now)]
         customers = list(dict.fromkeys(message.customer for message in left))[:limit]
-        return [self._claim(message, me) for message in left if message.customer in customers]
+        return [self._claim(message, me, token) for message in left if message.customer in customers]
 
     def _is_held_back(self, message: Message, me: str, now: float) -> bool:
         """A living replica has still to send what comes before it."""
@@ -141,8 +147,8 @@ class MemoryOutbox:
         waiting = {message.customer for message in self._tables.outbound() if message.claimed_by not in {"", me}}
         return [customer for customer in customers if customer in waiting]
 
-    def _claim(self, message: Message, me: str) -> Orphan:
-        message.claimed_by, message.claimed_until = me, None
+    def _claim(self, message: Message, me: str, token: int) -> Orphan:
+        message.claimed_by, message.claimed_until, message.claim_token = me, None, token
         row = message.row
         return Orphan(
             id=row.id,

@@ -14,8 +14,8 @@ class MemoryEffects:
         self._link = link
         self._clock = clock
 
-    async def orphans(self, me: str, limit: int) -> Sequence[OrphanEffect]:
-        return await self._link.call("effects.orphans", lambda: self._orphans(me, limit))
+    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
+        return await self._link.call("effects.orphans", lambda: self._orphans(me, limit, token))
 
     async def account(self, calls: Sequence[ModelCall]) -> None:
         def work() -> None:
@@ -30,12 +30,17 @@ class MemoryEffects:
             lambda: sum(call.cost_usd for call in self._tables.model_calls.values() if call.at >= at),
         )
 
-    def _orphans(self, me: str, limit: int) -> list[OrphanEffect]:
+    def _orphans(self, me: str, limit: int, token: int) -> list[OrphanEffect]:
         live = self._tables.live(self._clock.now())
-        left = [effect for effect in self._tables.effects.values() if not effect.done and effect.claimed_by not in live]
+        left = [
+            effect
+            for effect in self._tables.effects.values()
+            if not effect.done
+            and (effect.claimed_by not in live or (effect.claimed_by == me and effect.claim_token == token))
+        ]
         left = sorted(left, key=lambda effect: effect.at)[:limit]
         for effect in left:
-            effect.claimed_by = me
+            effect.claimed_by, effect.claim_token = me, token
         return [
             OrphanEffect(
                 id=effect.row.id,

@@ -50,6 +50,7 @@ class Message(msgspec.Struct, kw_only=True):
     status: str
     claimed_by: str
     claimed_until: float | None = None
+    claim_token: int = 0
     provider_id: str = ""
     request_id: str = ""
     reason: str = ""
@@ -65,6 +66,7 @@ class Effect(msgspec.Struct, kw_only=True):
     claimed_by: str
     at: float
     done: bool = False
+    claim_token: int = 0
 
 
 class Timer(msgspec.Struct, kw_only=True):
