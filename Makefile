@@ -27,7 +27,7 @@ format: $(STAMP) ## put the code in its form
 	@$(BIN)/ruff format bot tests loadtest && $(BIN)/ruff check --fix-only bot tests loadtest
 
 bench: $(STAMP) ## cost of one message beside a bare aiohttp process
-	@$(BIN)/python loadtest/bench.py
+	@$(BIN)/python -m loadtest.bench
 
 clean: ## remove the environment and the demo's data
 	@rm -rf $(VENV) .data

@@ -23,10 +23,13 @@ import msgspec
 import orjson
 import uvloop
 
-from loadtest.driver import Message, Sent, build, drive, phones
+ROOT = Path(__file__).resolve().parent.parent
+if not __package__:
+    sys.path[0] = str(ROOT)  # started as a file: find the package as `python -m loadtest.bench` does
+
+from loadtest.driver import Message, Sent, build, drive, phones  # noqa: E402 - after the path is known
 
 SECRET = "bench-secret"
-ROOT = Path(__file__).resolve().parent.parent
 QUIET_SECONDS = 60.0
 """How long replies may take after the last request before they count as lost."""
 

@@ -91,7 +91,10 @@ def matching_flow(book: "Book", heard_text: str, *, first_message: bool) -> Flow
 def interrupt(rules: "Rules", text: str) -> Interrupt | None:
     """What `text` as a whole message asks for from anywhere, or None."""
     said = whole(text)
-    return next((name for name in _INTERRUPTS if said in rules.words.get(name, ())), None)
+    for name in _INTERRUPTS:
+        if said in rules.words.get(name, ()):
+            return name
+    return None
 
 
 def _by_first_word(keywords: list[tuple[str, _Rank]]) -> dict[str, tuple[Phrase, ...]]:

@@ -78,4 +78,4 @@ def ascii_digits(text: str) -> str:
 
 def encodable(text: str) -> str:
     """`text` with half characters (lone surrogates), which no encoding knows, replaced by question marks."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
