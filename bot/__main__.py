@@ -119,7 +119,7 @@ def _run(work: Coroutine[object, object, T]) -> T:
     from bot.adapters.embedded import EmbeddedError
     from bot.adapters.postgres.migrations import MigrationError
     from bot.app import NotReady
-    from bot.ports import Unavailable
+    from bot.ports.failures import Unavailable
 
     try:
         return uvloop.run(work)

@@ -36,7 +36,8 @@ from bot.config import Settings
 from bot.core.book import Book, Rules
 from bot.core.events import SendFailed, TimerFired
 from bot.core.ids import CustomerId
-from bot.ports import Unavailable, Vault
+from bot.ports.failures import Unavailable
+from bot.ports.keys import Vault
 from bot.readiness import VITAL, Readiness
 from bot.runtime.breaker import Breaker, BreakerState
 from bot.runtime.clock import SystemClock
@@ -179,7 +180,7 @@ class Service:
                 publish=dispatch.publish,
                 merged=self._forget_identities,
                 fetch_flow=self.shelf.fetch,
-                taken_over=self.delivery.line_up,
+                taken_over=self.delivery.spilled.line_up,
             ),
             lease_seconds=settings.lease_seconds,
             mailbox_limit=settings.mailbox_limit,
@@ -196,7 +197,7 @@ class Service:
             limit=settings.intake_limit,
             most=settings.batch_limit,
         )
-        self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proven)
+        self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proofs.reported)
         self.desk = Acting(
             intake=self.intake,
             registry=self.registry,
@@ -349,7 +350,7 @@ DEVELOPMENT_KEY = "development:" + "A" * 43 + "="
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Service]:
-    """A service that works, without its web server. Raises `NotReady` and `bot.ports.Unavailable`."""
+    """A service that works, without its web server. Raises `NotReady` and `bot.ports.failures.Unavailable`."""
     async with AsyncExitStack() as stack:
         base = await stack.enter_async_context(
             opened(

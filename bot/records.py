@@ -2,7 +2,7 @@
 
 These structs are the answers of the REST API word for word: their fields are its JSON, their annotations its OpenAPI
 document. Times are UTC. What was sealed under the key of an erased customer is null, with `erased` true.
-Both ports raise `bot.ports.Unavailable` when a store cannot be reached or is too slow.
+Both ports raise `bot.ports.failures.Unavailable` when a store cannot be reached or is too slow.
 """
 
 from collections.abc import Sequence

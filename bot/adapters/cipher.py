@@ -18,7 +18,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bot.ports import Sealer
+from bot.ports.keys import Sealer
 
 _VERSION: Final = 1
 _NONCE_BYTES: Final = 12
@@ -81,7 +81,7 @@ _nonces: Final = _Nonces()
 
 
 class AesSealer:
-    """Fulfils `bot.ports.Sealer` with one key, whose id goes in front."""
+    """Fulfils `bot.ports.keys.Sealer` with one key, whose id goes in front."""
 
     def __init__(self, key: bytes, id_: str = "") -> None:
         encoded = id_.encode()
@@ -131,7 +131,7 @@ class ServiceKeys:
 
 
 class AesVault:
-    """Fulfils `bot.ports.Vault`. `fingerprint_key` is wrapped; it comes from the keyring and never changes.
+    """Fulfils `bot.ports.keys.Vault`. `fingerprint_key` is wrapped; it comes from the keyring and never changes.
 
     The sealers of the last `kept` customers stay unwrapped in memory.
     """

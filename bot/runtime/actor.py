@@ -5,7 +5,7 @@ from typing import Literal
 
 from bot.core.ids import CustomerId
 from bot.core.state import Conversation
-from bot.ports import Sealer
+from bot.ports.keys import Sealer
 from bot.runtime.letters import Letter
 
 Phase = Literal["idle", "ready", "seating", "reading", "fetching", "committing", "resting"]

@@ -8,7 +8,8 @@ from bot import metrics
 from bot.core.conversation import Step
 from bot.core.effects import Effect
 from bot.core.state import Conversation
-from bot.ports import Store, Unavailable, Write
+from bot.ports.failures import Unavailable
+from bot.ports.store import Store, Write
 from bot.runtime.actor import Actor
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group

@@ -10,7 +10,8 @@ import msgspec
 
 from bot import metrics
 from bot.core.ids import MessageId
-from bot.ports import FailedReport, Outbox, ReportResult, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.outbox import FailedReport, Outbox, ReportResult
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group
 from bot.wire.msg91.reports import DeliveryReport

@@ -9,7 +9,8 @@ from bot.core.effects import SendMessage
 from bot.core.events import Event, NoticeRequested, PreferencesChanged, Sender
 from bot.core.ids import ConversationId, CustomerId
 from bot.core.messages import Outbound
-from bot.ports import Directory, Parking
+from bot.ports.directory import Directory
+from bot.ports.parking import Parking
 from bot.records import ActResult, Deed, FlowSummary
 from bot.runtime.clock import Clock
 from bot.runtime.flows import Bookshelf

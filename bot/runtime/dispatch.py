@@ -27,7 +27,7 @@ class Dispatch:
     def claims(self, customer: CustomerId) -> Claims:
         """What a commit of this customer may promise in this replica's name."""
         if not self._delivery.room(customer):
-            self._delivery.spill(customer)
+            self._delivery.spilled.add(customer)
             return self._unclaimed
         return self._ours_at_once if self._delivery.idle(customer) else self._ours_in_line
 
@@ -38,7 +38,7 @@ class Dispatch:
         known = conversation.customer
         marked = claims.head_status == "sending"
         if claims is self._unclaimed:
-            self._delivery.spill(customer)  # anew: a sweep that ran beside the commit did not see its messages
+            self._delivery.spilled.add(customer)  # anew: a sweep that ran beside the commit did not see its messages
         for effect in effects:
             match effect:
                 case SendMessage():

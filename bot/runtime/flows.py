@@ -10,7 +10,8 @@ import msgspec
 
 from bot.core.book import Book
 from bot.core.flow import Flow
-from bot.ports import FlowVersions, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.flow_versions import FlowVersions
 from bot.runtime.clock import Clock
 from bot.runtime.tasks import Tasks
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from bot.ports import Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
 from bot.runtime.clock import Clock
 
 T = TypeVar("T")

@@ -14,7 +14,11 @@ import msgspec
 from bot import metrics
 from bot.core.events import CustomerMerged, Envelope, Event, MessageReceived, Sender, encode_envelope
 from bot.core.ids import CustomerId, JournalSeq
-from bot.ports import Directory, Entry, Journal, Merge, Quarantine, Quarantined, Unavailable, Vault
+from bot.ports.directory import Directory, Merge
+from bot.ports.failures import Unavailable
+from bot.ports.journal import Entry, Journal
+from bot.ports.keys import Vault
+from bot.ports.quarantine import Quarantine, Quarantined
 from bot.runtime.clock import Clock
 from bot.runtime.delivery_reports import Reports
 from bot.runtime.group import Group

@@ -1,17 +1,15 @@
 """The way out: one message of a conversation at a time, in order, through a bounded pool (P5, P9).
 
 Every customer with something to send has a lane. The head of a lane is marked `sending` in the store before it goes
-out:
-by the commit that made it when the lane was empty, by a note otherwise. So after a crash the store knows which messages
-may have arrived, and only those can double; each is counted. The next message goes when the provider took the one
-before,
-or refused it for good.
+out: by the commit that made it when the lane was empty, by a note otherwise. So after a crash the store knows which
+messages may have arrived, and only those can double; each is counted. The next message goes when the provider took the
+one before, or refused it for good.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiolimiter import AsyncLimiter
@@ -20,51 +18,24 @@ from bot import metrics
 from bot.core.effects import SendMessage
 from bot.core.events import SendFailed
 from bot.core.ids import CustomerId, MessageId
-from bot.core.messages import Outbound
 from bot.core.retries import send_delay
-from bot.ports import Channel, FailedReport, Outbox, SendNote, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.outbox import FailedReport, Outbox, SendNote
+from bot.ports.outside import Channel
 from bot.runtime.breaker import Breaker
 from bot.runtime.clock import Clock
+from bot.runtime.gate import Gate
 from bot.runtime.group import Group
 from bot.runtime.pacing import Pacing
+from bot.runtime.parcels import Lane, Parcel
+from bot.runtime.proofs import Proofs
+from bot.runtime.spilled import Spilled
 from bot.runtime.tasks import Tasks
 from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected
-
-UNCERTAIN_WAIT = 5.0
-"""Seconds to wait for a delivery report after a send whose answer was lost, before it is sent again."""
-NUMBER_PAUSE = 2.0
-"""Seconds without sends after the provider said that our number is too fast, unless it names another time."""
-HELD_STEP = 0.25
-"""Seconds between looks at lanes that a breaker or a pause holds back."""
 
 INTERNAL = Deferred(reason="internal error", code=0, retry_after=None, scope="message", uncertain=False)
 
 log = logging.getLogger(__name__)
-
-
-class Parcel(msgspec.Struct, kw_only=True):
-    """A message on its way out. `marked`: the store knows that it may be going out. `proven`: the provider has it."""
-
-    id: MessageId
-    customer: CustomerId
-    recipient: str
-    content: Outbound
-    number: str
-    kind: str
-    caused_at: float
-    created_at: float
-    marked: bool
-    attempts: int = 0
-    not_before: float = 0.0
-    uncertain: bool = False
-    proven: bool = False
-
-
-class Lane(msgspec.Struct, kw_only=True, eq=False):
-    """What waits for one customer; `parcels[0]` is the one that goes next or is out."""
-
-    customer: CustomerId
-    parcels: deque[Parcel]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,20 +76,15 @@ class Delivery:
         self._store = outbox
         self._lanes: dict[CustomerId, Lane] = {}
         self._count = 0
-        self._spilled: dict[CustomerId, float] = {}
         self._turn: asyncio.Queue[Lane] = asyncio.Queue()
-        self._held: deque[Lane] = deque()
-        self._release_scheduled = False
-        self._paused_until = 0.0
-        self._tried: dict[MessageId, Lane] = {}
-        """Heads that went out at least once: a report may prove them at any moment from then on."""
-        self._unproven: set[MessageId] = set()
+        self.gate = Gate(clock=clock, breaker=breaker, let_go=self._turn.put_nowait)
+        self.proofs = Proofs(clock=clock, proved=self._proved, unproved=self._retry)
+        self.spilled = Spilled(outbox=outbox, clock=clock, me=me)
         self._limiter = AsyncLimiter(max(limits.rate, 1), max(1.0, 1 / limits.rate))
         self._pacing = Pacing(burst=limits.burst, interval=limits.interval)
         self._workers: list[asyncio.Task[None]] = []
         self._sending = 0
         self._stopping = False
-        self._ours_until = float("inf")
         self._notes: Group[tuple[Lane, tuple[SendNote, ...]], None] = Group(
             "notes", perform=self._note, settle=self._noted, clock=clock, most=most, patient=True
         )
@@ -159,49 +125,19 @@ class Delivery:
 
     def room(self, customer: CustomerId) -> bool:
         """Whether this replica takes further messages of the customer; when not, they wait in the store in order."""
-        return customer not in self._spilled and self._count < self._limits.parcels
+        return customer not in self.spilled.since and self._count < self._limits.parcels
 
     @property
     def free(self) -> int:
         """Messages that may still be taken into memory."""
         return self._limits.parcels - self._count
 
-    def spill(self, customer: CustomerId) -> None:
-        """A commit left messages of this customer unclaimed: all later ones have to line up behind them."""
-        self._spilled[customer] = self._clock.monotonic()
-
-    @property
-    def spilled(self) -> Sequence[CustomerId]:
-        """Customers whose next messages have to line up behind others in the store."""
-        return tuple(self._spilled)
-
-    def unspill(self, swept_at: float, waiting: Collection[CustomerId] = ()) -> None:
-        """A sweep that began at `swept_at` (monotonic) found no unclaimed message any more but of those `waiting`."""
-        self._spilled = {
-            customer: at for customer, at in self._spilled.items() if at >= swept_at or customer in waiting
-        }
-
-    async def line_up(self, customers: Sequence[CustomerId]) -> None:
-        """These customers were taken over: what others have still to send to them goes first. Raises `Unavailable`."""
-        for customer in await self._store.behind(self._me, customers):
-            self.spill(customer)
-
-    def ours_until(self, monotonic: float) -> None:
-        """Our claims hold until then; later nothing goes out before `confirm`, because another may have taken it
-        over.
-        """
-        self._ours_until = monotonic
-
-    @property
-    def lapsed(self) -> bool:
-        return self._clock.monotonic() >= self._ours_until
-
     async def confirm(self) -> None:
         """After a pause longer than the lease: drop what others have claimed meanwhile."""
         asked = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
         lost = set(asked) - set(await self._store.still_mine(self._me, asked)) if asked else set()
         for message in lost:
-            self._tried.pop(message, None)
+            self.proofs.tried.pop(message, None)
         for lane in list(self._lanes.values()):
             kept = deque(parcel for parcel in lane.parcels if parcel.id not in lost)
             self._count -= len(lane.parcels) - len(kept)
@@ -242,16 +178,6 @@ class Delivery:
             event = SendFailed(message_id=failure.message, reason=failure.reason, code=failure.code)
             await self._failed(failure.customer, event)
 
-    def proven(self, message: MessageId) -> None:
-        """A delivery report says that the provider has this message: it needs no repetition."""
-        lane = self._tried.get(message)
-        if lane is None or not _heads(lane, message):
-            return
-        lane.parcels[0].proven = True
-        if message in self._unproven:
-            self._unproven.remove(message)
-            self._proved(lane, message)
-
     # --- turns -------------------------------------------------------------------------------------------------------
 
     def _next(self, lane: Lane) -> None:
@@ -265,8 +191,8 @@ class Delivery:
             self._clock.later(wait, lambda: self._next(lane))
         elif not parcel.marked:
             self._mark(lane, parcel)
-        elif self._blocked():
-            self._hold(lane)
+        elif self.gate.shut():
+            self.gate.hold(lane)
         else:
             self._turn.put_nowait(lane)
 
@@ -274,27 +200,6 @@ class Delivery:
         parcel.marked = True
         note = SendNote(id=parcel.id, status="sending", at=self._clock.now(), attempts=parcel.attempts)
         self._notes.add((lane, (note,)))
-
-    def _blocked(self) -> bool:
-        return self._clock.monotonic() < self._paused_until or self.lapsed or self._breaker.state == "open"
-
-    def _hold(self, lane: Lane) -> None:
-        self._held.append(lane)
-        self._schedule_release()
-
-    def _schedule_release(self) -> None:
-        if self._held and not self._release_scheduled:
-            self._release_scheduled = True
-            pause = self._paused_until - self._clock.monotonic()
-            self._clock.later(max(HELD_STEP, pause, self._breaker.seconds_until_probe()), self._release)
-
-    def _release(self) -> None:
-        """Let everybody go when all is well, a single lane as a probe otherwise."""
-        self._release_scheduled = False
-        if self._clock.monotonic() >= self._paused_until and not self.lapsed:
-            for _ in range(len(self._held) if self._breaker.state == "closed" else min(1, len(self._held))):
-                self._turn.put_nowait(self._held.popleft())
-        self._schedule_release()
 
     # --- workers -----------------------------------------------------------------------------------------------------
 
@@ -316,8 +221,8 @@ class Delivery:
     async def _attempt(self, lane: Lane) -> None:
         if not lane.parcels:
             return
-        if self._blocked():
-            self._hold(lane)
+        if self.gate.shut():
+            self.gate.hold(lane)
             return
         parcel = lane.parcels[0]
         if parcel.proven:
@@ -330,7 +235,7 @@ class Delivery:
             self._fail(lane, parcel, "not delivered in time", 0)
             return
         if not self._breaker.admit():
-            self._hold(lane)
+            self.gate.hold(lane)
             return
         try:
             await self._limiter.acquire()
@@ -338,7 +243,7 @@ class Delivery:
                 metrics.uncertain_sends_total.inc()
                 parcel.uncertain = False
             self._pacing.used(parcel.recipient, self._clock.now())
-            self._tried[parcel.id] = lane
+            self.proofs.tried[parcel.id] = lane
             started = self._clock.monotonic()
             outcome = await self._channel.send(
                 parcel.content, number=parcel.number, recipient=parcel.recipient, reference=parcel.id
@@ -401,8 +306,8 @@ class Delivery:
         An empty lane stays until the note is written: a message that goes out before that could double together with
         this one, and a customer may see at most one twice.
         """
-        self._tried.pop(note.id, None)
-        if not _heads(lane, note.id):  # another replica took it over meanwhile
+        self.proofs.tried.pop(note.id, None)
+        if not lane.heads(note.id):  # another replica took it over meanwhile
             self._notes.add((lane, (note,)))
             return
         lane.parcels.popleft()
@@ -427,30 +332,15 @@ class Delivery:
         else:
             self._breaker.succeeded()
         if outcome.scope == "number":
-            self._paused_until = self._clock.monotonic() + (outcome.retry_after or NUMBER_PAUSE)
+            self.gate.pause(outcome.retry_after)
         if outcome.uncertain:
-            self._await_proof(lane, parcel, outcome)
+            self.proofs.wait(lane, parcel, outcome)
         else:
             self._retry(lane, parcel, outcome)
 
-    def _await_proof(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
-        """The answer was lost; a delivery report may still say, or have said, that the message went out."""
-        parcel.uncertain = True
-        if parcel.proven:
-            self._proved(lane, parcel.id)
-            return
-        self._unproven.add(parcel.id)
-
-        def over() -> None:
-            if parcel.id in self._unproven:
-                self._unproven.remove(parcel.id)
-                self._retry(lane, parcel, outcome)
-
-        self._clock.later(UNCERTAIN_WAIT, over)
-
     def _retry(self, lane: Lane, parcel: Parcel, outcome: Deferred) -> None:
-        if not _heads(lane, parcel.id):  # another replica took it over meanwhile
-            self._tried.pop(parcel.id, None)
+        if not lane.heads(parcel.id):  # another replica took it over meanwhile
+            self.proofs.tried.pop(parcel.id, None)
             self._next(lane)
             return
         if self._gave_up(parcel):
@@ -498,7 +388,3 @@ class Delivery:
             self._next(lane)
         else:
             del self._lanes[lane.customer]
-
-
-def _heads(lane: Lane, message: MessageId) -> bool:
-    return bool(lane.parcels) and lane.parcels[0].id == message

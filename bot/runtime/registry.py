@@ -1,8 +1,7 @@
 """Finds or makes the actor of a customer and moves every actor from one wait to the next (P3, P4).
 
 An actor has no task of its own. It is told of letters by a plain call, steps when the loop comes round, and from there
-is
-carried by groups: seats (lease and snapshot, or the stored state), reads (letters that are only in the journal) and
+is carried by groups: seats (lease and snapshot, or the stored state), reads (letters that are only in the journal) and
 commits. So a message costs no task and no timer, and an actor cannot retire between being found and being told.
 
 What is here may be lost at any moment: the journal and the version in the store decide.
@@ -18,29 +17,28 @@ from bot import metrics
 from bot.core.book import Book
 from bot.core.conversation import Step, needs_flow, step
 from bot.core.effects import Effect
-from bot.core.events import decode_envelope
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation, decode_conversation
-from bot.ports import Directory, Journal, Loaded, Parking, Seat, Seats, Store, Unacceptable, Unavailable, Unread, Vault
+from bot.ports.directory import Directory
+from bot.ports.journal import Journal
+from bot.ports.keys import Vault
+from bot.ports.parking import Parking
+from bot.ports.seats import Seat, Seats
+from bot.ports.store import Loaded, Store
 from bot.runtime.actor import Actor
 from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
-from bot.runtime.group import Group
 from bot.runtime.letters import Letter
+from bot.runtime.reading import Reading, Unopened
 from bot.runtime.seating import Seating, TakenOver
+from bot.runtime.setbacks import Setbacks
 from bot.runtime.tasks import Tasks
 from bot.runtime.writer import STATE_CONTEXT, Claims, Writer
 
-READ_AT_ONCE = 64
-"""Letters of one customer read from the journal in one go."""
 STEPS_AT_ONCE = 32
 """Letters of one customer applied in one commit."""
 ACTORS_AT_ONCE = 128
 """Actors stepped before the event loop gets its turn."""
-REST_SECONDS = 1.0
-"""How long an actor rests after a failure before it tries again."""
-TRIES = 3
-"""Failed tries of one event before its conversation is parked."""
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +84,7 @@ class Registry:
         commit_most: int,
     ) -> None:
         """`mailbox_limit`: letters in one mailbox; `commit_most`: conversations in one statement."""
-        self._journal = journal
         self._directory = directory
-        self._parking = parking
         self._vault = vault
         self._clock = clock
         self._tasks = tasks
@@ -108,9 +104,8 @@ class Registry:
             lease_seconds=lease_seconds,
             most=commit_most,
         )
-        self._reading: Group[Actor, Sequence[Unread]] = Group(
-            "reads", perform=self._read, settle=self._have_read, clock=clock, most=commit_most, patient=True
-        )
+        self._reading = Reading(journal=journal, vault=vault, clock=clock, have_read=self._have_read, most=commit_most)
+        self._setbacks = Setbacks(parking=parking, clock=clock, tasks=tasks, go_on=self._go_on, drop=self._drop)
         self._committer = Committer(store=store, clock=clock, committed=self._committed, most=commit_most)
 
     # --- told from outside -------------------------------------------------------------------------------------------
@@ -214,17 +209,12 @@ class Registry:
             self._step(actor)
         else:
             actor.phase = "reading"
-            actor.read_again = False
-            self._reading.add(actor)
+            self._reading.read(actor)
 
     def _go_on(self, actor: Actor) -> None:
         actor.phase = "idle"
         if actor.mailbox or actor.read_again:
             self._wake(actor)
-
-    def _rest(self, actor: Actor) -> None:
-        actor.phase = "resting"
-        self._clock.later(REST_SECONDS, lambda: self._go_on(actor))
 
     def _drop(self, actor: Actor) -> None:
         """Forget the actor; its letters are in the journal."""
@@ -238,7 +228,7 @@ class Registry:
     def _seated(self, actor: Actor, answer: Seat | Loaded | Exception | None) -> None:
         match answer:
             case Exception():
-                self._rest(actor)
+                self._setbacks.rest(actor)
             case None:
                 log.error("a journalled customer is unknown", extra={"customer": actor.customer})
                 self._drop(actor)
@@ -269,7 +259,9 @@ class Registry:
         except (ValueError, msgspec.DecodeError):
             metrics.sealed_bad_total.labels("state").inc()
             actor.doubted = max(actor.doubted, loaded.version)
-            self._failed(actor, actor.mailbox[0].seq if actor.mailbox else JournalSeq(0), "the state cannot be opened")
+            self._setbacks.failed(
+                actor, actor.mailbox[0].seq if actor.mailbox else JournalSeq(0), "the state cannot be opened"
+            )
             return
         actor.data_key = loaded.data_key
         actor.version = loaded.version
@@ -282,35 +274,14 @@ class Registry:
         await self._directory.redirect(absorbed, kept)
         self.wake(kept)
 
-    # --- letters -----------------------------------------------------------------------------------------------------
-
-    async def _read(self, actors: Sequence[Actor]) -> Sequence[Sequence[Unread]]:
-        rows = await self._journal.unread([actor.customer for actor in actors], READ_AT_ONCE)
-        return [rows.get(actor.customer, ()) for actor in actors]
-
-    def _have_read(self, actor: Actor, rows: Sequence[Unread] | Exception) -> None:
-        if isinstance(rows, Exception):
-            actor.reread()
-            self._rest(actor)
-            return
-        letters = []
-        for row in rows:
-            letter = self._open(row)
-            if letter is None:
-                actor.reread()
-                self._failed(actor, row.seq, "the journal row cannot be opened")
-                return
-            letters.append(letter)
-        actor.refill(letters, complete=len(rows) < READ_AT_ONCE)
-        self._go_on(actor)
-
-    def _open(self, row: Unread) -> Letter | None:
-        try:
-            envelope = decode_envelope(self._vault.open(row.sealed, row.dedup))
-        except (ValueError, msgspec.DecodeError):
-            metrics.sealed_bad_total.labels("journal").inc()
-            return None
-        return Letter(seq=row.seq, dedup=row.dedup, envelope=envelope)
+    def _have_read(self, actor: Actor, problem: Exception | None) -> None:
+        match problem:
+            case None:
+                self._go_on(actor)
+            case Unopened(seq=seq):
+                self._setbacks.failed(actor, seq, str(problem))
+            case _:
+                self._setbacks.rest(actor)
 
     # --- steps and commits -------------------------------------------------------------------------------------------
 
@@ -343,7 +314,7 @@ class Registry:
                 metrics.step_failures_total.inc()
                 log.exception("a step failed", extra={"customer": actor.customer, "seq": letter.seq})
                 if not steps:
-                    self._failed(actor, letter.seq, f"{type(problem).__name__} in the step")
+                    self._setbacks.failed(actor, letter.seq, f"{type(problem).__name__} in the step")
                 break
             if first != conversation.id != done.conversation.id:
                 break
@@ -368,7 +339,7 @@ class Registry:
             )
         except Exception as problem:
             log.exception("a write could not be made", extra={"customer": actor.customer, "seq": letters[0].seq})
-            self._failed(actor, letters[0].seq, f"{type(problem).__name__} in the write")
+            self._setbacks.failed(actor, letters[0].seq, f"{type(problem).__name__} in the write")
             return
         for _ in letters:
             actor.mailbox.popleft()
@@ -389,7 +360,9 @@ class Registry:
         actor = attempt.actor
         if isinstance(result, Exception):
             actor.forget()
-            self._failed(actor, attempt.letters[0].seq, f"the store refuses the write: {type(result).__name__}")
+            self._setbacks.failed(
+                actor, attempt.letters[0].seq, f"the store refuses the write: {type(result).__name__}"
+            )
             return
         if result:
             self._take_effect(actor, attempt)
@@ -419,25 +392,3 @@ class Registry:
             told = self._watchers.pop(letter.dedup, None)
             if told is not None:
                 told(Outcome(refusal=one.refusal, effects=one.effects))
-
-    # --- failures ----------------------------------------------------------------------------------------------------
-
-    def _failed(self, actor: Actor, seq: JournalSeq, error: str) -> None:
-        """Try again a bounded number of times, then park: the customer's later letters wait in the journal."""
-        actor.failures += 1
-        actor.read_again = True
-        if actor.failures < TRIES:
-            self._rest(actor)
-            return
-        actor.phase = "resting"
-        self._tasks.spawn(self._park(actor, seq, error), "park")
-
-    async def _park(self, actor: Actor, seq: JournalSeq, error: str) -> None:
-        log.error("a conversation is parked", extra={"customer": actor.customer, "seq": seq, "error": error})
-        try:
-            await self._parking.park(actor.customer, seq, error, actor.failures, self._clock.now())
-        except (Unavailable, Unacceptable) as problem:
-            log.warning("parking has to wait", extra={"customer": actor.customer, "error": str(problem)})
-            self._rest(actor)
-            return
-        self._drop(actor)

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot import metrics
 from bot.core.ids import CustomerId
-from bot.ports import Keep, Loaded, Seat, Seats, Store, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.seats import Keep, Seat, Seats
+from bot.ports.store import Loaded, Store
 from bot.runtime.actor import Actor
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group

@@ -14,9 +14,16 @@ from bot.core.effects import AskModel
 from bot.core.events import TimerKind
 from bot.core.ids import CustomerId
 from bot.core.messages import decode_outbound
-from bot.ports import Effects, Journal, Orphan, OrphanEffect, Outbox, Replicas, Timers, Unavailable, Vault
+from bot.ports.effects import Effects, OrphanEffect
+from bot.ports.failures import Unavailable
+from bot.ports.journal import Journal
+from bot.ports.keys import Vault
+from bot.ports.outbox import Orphan, Outbox
+from bot.ports.replicas import Replicas
+from bot.ports.timers import Timers
 from bot.runtime.clock import Clock
-from bot.runtime.outbox import Delivery, Parcel
+from bot.runtime.outbox import Delivery
+from bot.runtime.parcels import Parcel
 from bot.runtime.registry import Registry
 from bot.runtime.thinking import Thinking, decode_question
 from bot.runtime.timers import TimerWheel
@@ -118,11 +125,11 @@ class Sweep:
     async def _beat(self) -> None:
         """Say that we live. After a pause longer than the lease, ask what is still ours before anything goes out."""
         began = self._clock.monotonic()
-        lapsed = self._delivery.lapsed
+        lapsed = self._delivery.gate.lapsed
         await self._replicas.beat(self._me, self._lease)
         if lapsed:
             await self._delivery.confirm()
-        self._delivery.ours_until(began + self._lease)
+        self._delivery.gate.ours_until(began + self._lease)
 
     async def _due_timers(self) -> None:
         for timer in await self._timers.due(self._clock.now(), AT_ONCE):
@@ -145,9 +152,7 @@ class Sweep:
         self._found += orphans
         self._adopt_found()
         if len(orphans) < limit and not self._found:
-            spilled = self._delivery.spilled
-            waiting = await self._outbox.behind(self._me, spilled) if spilled else ()
-            self._delivery.unspill(began, waiting)
+            await self._delivery.spilled.swept(began)
 
     def _token(self) -> int:
         """Names a call that claims, until its answer came."""

@@ -10,7 +10,9 @@ from bot import metrics
 from bot.core.effects import AskModel
 from bot.core.events import ModelAnswered, ModelFailed, ModelFailure, ModelUse
 from bot.core.ids import CustomerId
-from bot.ports import Effects, Model, ModelCall, Unavailable
+from bot.ports.effects import Effects, ModelCall
+from bot.ports.failures import Unavailable
+from bot.ports.outside import Model
 from bot.runtime.clock import Clock
 
 DAY = 86400.0

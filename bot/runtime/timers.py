@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bot.core.events import TimerFired, TimerKind
 from bot.core.ids import CustomerId, TimerId
-from bot.ports import DueTimer
+from bot.ports.timers import DueTimer
 from bot.runtime.clock import Clock
 from bot.runtime.letters import event_key
 

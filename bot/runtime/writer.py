@@ -18,17 +18,8 @@ from bot.core.ids import EffectId, TimerId
 from bot.core.messages import Inbound, Outbound, Text, encode_content
 from bot.core.search import search_words
 from bot.core.state import Conversation, Customer, encode_conversation
-from bot.ports import (
-    AuditRow,
-    ConversationRow,
-    CustomerFacts,
-    EffectRow,
-    MessageRow,
-    Sealer,
-    TimerRow,
-    Vault,
-    Write,
-)
+from bot.ports.keys import Sealer, Vault
+from bot.ports.store import AuditRow, ConversationRow, CustomerFacts, EffectRow, MessageRow, TimerRow, Write
 from bot.runtime.actor import Actor
 from bot.runtime.letters import Letter
 from bot.runtime.thinking import encode_question

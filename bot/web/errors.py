@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 from aiohttp import web
 
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from bot import metrics
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 from bot.runtime.intake import Intake, Overloaded
 from bot.web.api.admission import Attempts
 from bot.wire.msg91.callbacks import read_webhook

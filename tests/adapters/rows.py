@@ -9,7 +9,9 @@ import asyncpg
 
 from bot.adapters.cipher import AesVault, ServiceKeys
 from bot.core.ids import ConversationId, CustomerId, EffectId, JournalSeq, MessageId, TimerId
-from bot.ports import ConversationRow, EffectRow, Entry, MessageRow, SendNote, TimerRow, Write
+from bot.ports.journal import Entry
+from bot.ports.outbox import SendNote
+from bot.ports.store import ConversationRow, EffectRow, MessageRow, TimerRow, Write
 
 AT = 1_700_000_000.0
 _counter = itertools.count(1)

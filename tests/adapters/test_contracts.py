@@ -24,23 +24,16 @@ from bot.adapters.redis.connection import connect
 from bot.adapters.redis.seats import RedisSeats
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId, JournalSeq, MessageId
-from bot.ports import (
-    Directory,
-    Effects,
-    Entry,
-    Journal,
-    Keep,
-    Loaded,
-    Merge,
-    MessageRow,
-    Outbox,
-    Parking,
-    Replicas,
-    Seats,
-    Store,
-    Timers,
-    Unacceptable,
-)
+from bot.ports.directory import Directory, Merge
+from bot.ports.effects import Effects
+from bot.ports.failures import Unacceptable
+from bot.ports.journal import Entry, Journal
+from bot.ports.outbox import Outbox
+from bot.ports.parking import Parking
+from bot.ports.replicas import Replicas
+from bot.ports.seats import Keep, Seats
+from bot.ports.store import Loaded, MessageRow, Store
+from bot.ports.timers import Timers
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
 from tests.adapters.rows import (
     AT,

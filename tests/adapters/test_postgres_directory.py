@@ -10,7 +10,8 @@ from bot.adapters.postgres.pool import Database
 from bot.adapters.postgres.store import PostgresStore
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId
-from bot.ports import Entry, Merge
+from bot.ports.directory import Merge
+from bot.ports.journal import Entry
 from tests.adapters.rows import AT, conversation_row, effect_row, entry, new_uuid, new_vault, timer_row, write
 
 PHONE, USER_ID = "919876543210", "IN.2600000000000001"

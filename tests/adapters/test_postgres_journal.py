@@ -9,7 +9,9 @@ from bot.adapters.postgres.pool import Database, connect
 from bot.adapters.postgres.quarantine import PostgresQuarantine
 from bot.adapters.postgres.queries import load_queries
 from bot.core.ids import CustomerId, JournalSeq
-from bot.ports import Backlog, Quarantined, Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
+from bot.ports.journal import Backlog
+from bot.ports.quarantine import Quarantined
 from tests.adapters.lost_answers import proxied
 from tests.adapters.rows import AT, entry, new_customer
 from tests.conftest import SQL_DIR

@@ -7,7 +7,7 @@ from bot.adapters.postgres.journal import PostgresJournal
 from bot.adapters.postgres.pool import Database
 from bot.adapters.postgres.store import PostgresStore
 from bot.core.ids import JournalSeq
-from bot.ports import AuditRow
+from bot.ports.store import AuditRow
 from tests.adapters.rows import AT, entry, new_customer, write
 
 RARE = (AuditRow(action="a", by="b", at=AT, detail="d"),)

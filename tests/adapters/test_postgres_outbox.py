@@ -15,7 +15,8 @@ from bot.adapters.postgres.store import PostgresStore
 from bot.core.delivery import DeliveryStatus, advance
 from bot.core.events import Sender
 from bot.core.ids import CustomerId, MessageId
-from bot.ports import FailedReport, Orphan, ReportResult, Unacceptable
+from bot.ports.failures import Unacceptable
+from bot.ports.outbox import FailedReport, Orphan, ReportResult
 from bot.wire.msg91.reports import DeliveryReport
 from tests.adapters.rows import AT, conversation_row, entry, new_customer, new_uuid, new_vault, note, outbound, write
 

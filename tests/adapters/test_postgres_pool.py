@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from bot.adapters.postgres.pool import Database, connect
-from bot.ports import Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
 from tests.conftest import Servers
 
 

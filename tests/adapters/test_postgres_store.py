@@ -9,7 +9,8 @@ from bot.adapters.postgres.pool import Database, connect
 from bot.adapters.postgres.queries import load_queries
 from bot.adapters.postgres.store import PostgresStore
 from bot.core.ids import ConversationId, CustomerId, JournalSeq
-from bot.ports import AuditRow, CustomerFacts, Loaded, Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
+from bot.ports.store import AuditRow, CustomerFacts, Loaded
 from tests.adapters.lost_answers import proxied
 from tests.adapters.rows import (
     AT,

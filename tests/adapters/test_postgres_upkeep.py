@@ -17,7 +17,9 @@ from bot.adapters.postgres.store import PostgresStore
 from bot.adapters.postgres.timers import PostgresTimers
 from bot.adapters.postgres.watch import PostgresWatch
 from bot.core.ids import ConversationId, CustomerId, EffectId, JournalSeq
-from bot.ports import Backlog, DueTimer, ModelCall, OrphanEffect
+from bot.ports.effects import ModelCall, OrphanEffect
+from bot.ports.journal import Backlog
+from bot.ports.timers import DueTimer
 from tests.adapters.rows import (
     AT,
     conversation_row,

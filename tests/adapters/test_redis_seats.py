@@ -7,7 +7,9 @@ from redis.asyncio import Redis
 from bot.adapters.redis.connection import connect
 from bot.adapters.redis.seats import RedisSeats
 from bot.core.ids import CustomerId
-from bot.ports import Keep, Loaded, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.seats import Keep
+from bot.ports.store import Loaded
 
 ANNA, BORIS = CustomerId(1), CustomerId(2)
 

@@ -185,7 +185,7 @@ class Replica:
                 publish=self.dispatch.publish,
                 merged=self._merged,
                 fetch_flow=self.shelf.fetch,
-                taken_over=self.delivery.line_up,
+                taken_over=self.delivery.spilled.line_up,
             ),
             lease_seconds=settings.lease,
             mailbox_limit=settings.mailbox,
@@ -202,7 +202,7 @@ class Replica:
             limit=settings.intake,
             most=settings.batch,
         )
-        self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proven)
+        self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proofs.reported)
         self.desk = Acting(
             intake=self.intake,
             registry=self.registry,

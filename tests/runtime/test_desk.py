@@ -7,7 +7,7 @@ import pytest
 from bot.core.events import AgentReplied, ConversationResolved, PreferencesChanged, ReturnedToBot
 from bot.core.ids import ConversationId
 from bot.core.messages import Template, Text
-from bot.ports import Unacceptable
+from bot.ports.failures import Unacceptable
 from bot.runtime import desk as desk_module
 from bot.runtime.desk import WAIT_SECONDS
 from tests.runtime.books import echo_book

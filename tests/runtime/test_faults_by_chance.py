@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 from bot.runtime.intake import Overloaded
 from bot.wire.msg91.deliveries import Received
 from tests.runtime.books import echo_book

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from bot.core.flow import Ask, Say
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 from bot.runtime.flows import FETCH_AGAIN
 from tests.runtime.books import flow
 from tests.runtime.conftest import Starting

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bot.ports import Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
 from bot.runtime.group import RETRY_FIRST, RETRY_MOST, Group
 from tests.runtime.simulated_clock import SimulatedClock
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.core.events import Sender, TimerFired
 from bot.core.ids import TimerId
-from bot.ports import Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
 from bot.runtime import intake as intake_module
 from bot.runtime.intake import Overloaded
 from bot.runtime.letters import event_key

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from bot.core.ids import MessageId
-from bot.ports import Unacceptable
-from bot.runtime.outbox import HELD_STEP, NUMBER_PAUSE, UNCERTAIN_WAIT
+from bot.ports.failures import Unacceptable
+from bot.runtime.gate import HELD_STEP, NUMBER_PAUSE
+from bot.runtime.proofs import UNCERTAIN_WAIT
 from bot.wire.msg91.deliveries import Reported
 from bot.wire.msg91.outcomes import Deferred, Rejected
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
@@ -239,7 +240,7 @@ async def test_reports_of_messages_that_are_not_on_their_way_change_nothing(
     replica = await starting()
     await replica.say("say a")
     await report(replica, message_ids(world)[0], "read")
-    replica.delivery.proven(message_ids(world)[0])
+    replica.delivery.proofs.reported(message_ids(world)[0])
     assert statuses(world) == ["read"]
     assert len(world.channel.sent) == 1
 

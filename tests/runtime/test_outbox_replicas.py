@@ -6,7 +6,9 @@ import pytest
 
 from bot.core.ids import MessageId
 from bot.core.messages import Text
-from bot.runtime.outbox import UNCERTAIN_WAIT, Delivery, Parcel
+from bot.runtime.outbox import Delivery
+from bot.runtime.parcels import Parcel
+from bot.runtime.proofs import UNCERTAIN_WAIT
 from bot.wire.msg91.deliveries import Reported
 from bot.wire.msg91.outcomes import Deferred, SendOutcome
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
@@ -125,12 +127,12 @@ async def test_a_replica_that_was_silent_too_long_sends_nothing_before_it_asked(
     second = await starting("r2")
     await clock.advance(1)
     assert claims(world) == ["r2", "r2"]
-    assert first.delivery.lapsed
+    assert first.delivery.gate.lapsed
     await clock.advance(30)
     assert world.channel.texts == ["1 twice a", "1 twice a", "2 twice a"]
     assert len(first.delivery) == 2
     await first.sweep.round()
-    assert not first.delivery.lapsed
+    assert not first.delivery.gate.lapsed
     assert len(first.delivery) == 0
     await clock.advance(30)
     assert len(world.channel.sent) == 3
@@ -145,7 +147,7 @@ async def test_what_is_still_ours_goes_out_after_a_silence(
     await replica.hear("twice a")
     await clock.advance(9)
     assert len(world.channel.sent) == 3
-    replica.delivery.ours_until(clock.monotonic())
+    replica.delivery.gate.ours_until(clock.monotonic())
     await replica.say("say b", OTHER)
     assert "1 say b" not in world.channel.texts
     await replica.sweep.round()
@@ -157,7 +159,7 @@ async def test_what_is_committed_while_claims_are_confirmed_is_not_dropped(
     world: World, starting: Starting, clock: SimulatedClock
 ) -> None:
     replica = await starting("r1", sweeping=False)
-    replica.delivery.ours_until(clock.monotonic())
+    replica.delivery.gate.ours_until(clock.monotonic())
     await replica.say("say a")
     hold = replica.database.hold("outbox.still_mine", when="after")
     sweeping = asyncio.ensure_future(replica.sweep.round())
@@ -183,7 +185,7 @@ async def test_a_send_that_ends_after_another_took_the_message_over_pulls_nothin
     (first,) = world.tables.outbound()
     await replica.replicas.beat("r2", 1000.0)
     first.claimed_by = "r2"
-    replica.delivery.ours_until(clock.monotonic())
+    replica.delivery.gate.ours_until(clock.monotonic())
     await replica.say("say b")
     await replica.sweep.round()
     assert len(replica.delivery) == 1
@@ -206,7 +208,7 @@ async def test_behind_a_message_that_was_taken_over_the_next_is_marked_first(
     (first,) = world.tables.outbound(world.customer())
     await replica.replicas.beat("r2", 1000.0)
     first.claimed_by = "r2"
-    replica.delivery.ours_until(clock.monotonic())
+    replica.delivery.gate.ours_until(clock.monotonic())
     await replica.say("say b")
     assert statuses(world) == ["sending", "pending"]
     await replica.sweep.round()

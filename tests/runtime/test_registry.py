@@ -5,8 +5,9 @@ import pytest
 from bot.core.events import AgentAssigned, ConversationResolved, Envelope, ReturnedToBot, Sender, encode_envelope
 from bot.core.ids import CustomerId
 from bot.core.messages import Media
-from bot.ports import Entry, Loaded
-from bot.runtime import registry as registry_module
+from bot.ports.journal import Entry
+from bot.ports.store import Loaded
+from bot.runtime import reading
 from bot.runtime.letters import event_key
 from tests.runtime.conftest import Starting
 from tests.runtime.memory.seats import Place
@@ -87,7 +88,7 @@ async def test_a_mailbox_that_overflows_while_the_journal_is_read_loses_nothing(
 async def test_a_long_journal_is_read_in_pieces(
     world: World, starting: Starting, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry_module, "READ_AT_ONCE", 3)
+    monkeypatch.setattr(reading, "READ_AT_ONCE", 3)
     replica = await starting(sweeping=False)
     await journalled(world, replica, *(f"message {number}" for number in range(10)))
     replica.registry.wake(world.customer())
@@ -101,9 +102,7 @@ async def test_a_letter_that_comes_late_is_applied_in_its_place(
     replica = await starting(sweeping=False)
     await journalled(world, replica, "first", "second")
     customer = world.customer()
-    first, second = (replica.registry._open(row) for row in await _rows(replica, customer))
-    assert first is not None
-    assert second is not None
+    first, second = (replica.registry._reading.opened(row) for row in await _rows(replica, customer))
     replica.registry.tell(customer, second)
     replica.registry.tell(customer, first)
     await clock.settled()
@@ -111,7 +110,7 @@ async def test_a_letter_that_comes_late_is_applied_in_its_place(
 
 
 async def _rows(replica: Replica, customer: CustomerId):  # type: ignore[no-untyped-def]
-    return (await replica.registry._journal.unread([customer], 10))[customer]
+    return (await replica.registry._reading._journal.unread([customer], 10))[customer]
 
 
 async def test_waking_somebody_with_nothing_to_do_costs_one_look(

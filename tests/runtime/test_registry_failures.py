@@ -4,9 +4,11 @@ import pytest
 
 from bot.core.events import AgentAssigned, Envelope, Sender, encode_envelope
 from bot.core.messages import Media, Text
-from bot.ports import Entry, Unacceptable
+from bot.ports.failures import Unacceptable
+from bot.ports.journal import Entry
 from bot.runtime.letters import event_key
-from bot.runtime.registry import REST_SECONDS, Registry
+from bot.runtime.registry import Registry
+from bot.runtime.setbacks import REST_SECONDS
 from tests.runtime.conftest import Starting
 from tests.runtime.replica import PHONE, Replica, World, book_of
 from tests.runtime.simulated_clock import SimulatedClock

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.core.events import Envelope, TimerFired, TimerKind
 from bot.core.ids import CustomerId, JournalSeq, TimerId
-from bot.ports import DueTimer
+from bot.ports.timers import DueTimer
 from bot.runtime import pacing as pacing_module
 from bot.runtime import timers as timers_module
 from bot.runtime.actor import Actor

@@ -179,6 +179,72 @@ async def test_what_cannot_be_opened_is_counted_and_left(
     assert len(second.delivery) == 0
 
 
+# --- claims whose answer was lost ------------------------------------------------------------------------------------
+
+
+async def test_messages_that_were_claimed_while_the_answer_was_lost_go_out_at_the_next_round(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2", sweeping=False)
+    world.channel.outcomes.append(BUSY)
+    await first.say("twice a")
+    await first.die()
+    await clock.advance(12)
+    second.database.fail("outbox.orphans", when="after")
+    await second.sweep.round()
+    await clock.settled()
+    assert {message.claimed_by for message in world.tables.outbound()} == {"r2"}
+    assert world.channel.texts == ["1 twice a"]
+    await second.sweep.round()
+    await clock.settled()
+    assert world.channel.texts == ["1 twice a", "1 twice a", "2 twice a"]
+
+
+async def test_questions_that_were_claimed_while_the_answer_was_lost_are_asked_at_the_next_round(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1"), await starting("r2", sweeping=False)
+    world.model.gate = asyncio.Event()
+    await first.say("anything")
+    await first.die()
+    world.model.gate = None
+    await clock.advance(12)
+    second.database.fail("effects.orphans", when="after")
+    await second.sweep.round()
+    await clock.settled()
+    assert len(world.model.asked) == 1
+    await second.sweep.round()
+    await clock.settled()
+    assert len(world.model.asked) == 2
+    assert world.channel.texts == ["Answer to: anything"]
+
+
+async def test_what_is_claimed_beside_a_commit_of_its_customer_goes_out_after_the_messages_of_that_commit(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1", sweeping=False), await starting("r2", sweeping=False)
+    hold = first.database.hold("store.commit", when="after")
+    await first.say("say a")
+    for _ in range(2):
+        await clock.advance(6)
+        await first.sweep.round()
+        await second.sweep.round()
+    await second.say("say b")
+    assert [message.claimed_by for message in world.tables.outbound()] == ["r1", "-"]
+    await first.sweep.round()
+    await clock.settled()
+    assert [message.claimed_by for message in world.tables.outbound()] == ["r1", "r1"]
+    assert world.channel.texts == []
+    hold.release()
+    await clock.settled()
+    await first.sweep.round()
+    await clock.settled()
+    assert world.channel.texts == ["1 say a", "1 say b"]
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
 async def test_a_report_written_beside_the_note_it_waited_for_is_applied(
     world: World, starting: Starting, clock: SimulatedClock
 ) -> None:

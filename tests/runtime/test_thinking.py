@@ -7,7 +7,7 @@ import pytest
 from bot.core.effects import AskModel, Turn
 from bot.core.events import ModelAnswered, ModelFailed, ModelUse
 from bot.core.ids import ConversationId, CustomerId, EffectId
-from bot.ports import Unacceptable
+from bot.ports.failures import Unacceptable
 from bot.runtime.thinking import DAY, Caps, Outcome, Thinking, decode_question, encode_question
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.outside import MemoryModel

@@ -16,7 +16,7 @@ from bot.core.events import (
     ReturnedToBot,
 )
 from bot.core.messages import Template, TemplatePart, Text
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 from bot.web.api.admission import ADDRESSES_KEPT, FAILURE_WINDOW, FAILURES_ALLOWED, Attempts
 from bot.web.api.asked import LONGEST_MESSAGE
 from bot.web.api.cursor import cursor_of

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from bot import metrics
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 from bot.web.api.admission import FAILURES_ALLOWED
 from bot.web.webhook import BODY_LIMIT, Webhook
 from tests.acceptance.world import until

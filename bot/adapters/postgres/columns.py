@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bot.ports import Unacceptable
+from bot.ports.failures import Unacceptable
 
 _encoder: Final = msgspec.json.Encoder()
 

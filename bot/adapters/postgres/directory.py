@@ -14,7 +14,10 @@ from bot.adapters.postgres.journal import append_arguments
 from bot.adapters.postgres.pool import Database
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId
-from bot.ports import Entry, Merge, Unavailable, Vault
+from bot.ports.directory import Merge
+from bot.ports.failures import Unavailable
+from bot.ports.journal import Entry
+from bot.ports.keys import Vault
 
 IDENTITY_CONTEXT: Final = b"identity"
 """The context under which identities are sealed."""
@@ -29,7 +32,7 @@ class _Identity(msgspec.Struct, frozen=True):
 
 
 class PostgresDirectory:
-    """Fulfils `bot.ports.Directory`."""
+    """Fulfils `bot.ports.directory.Directory`."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database

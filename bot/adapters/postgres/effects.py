@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from bot.adapters.postgres.columns import as_json
 from bot.adapters.postgres.pool import Database
 from bot.core.ids import EffectId
-from bot.ports import ModelCall, OrphanEffect
+from bot.ports.effects import ModelCall, OrphanEffect
 
 
 class PostgresEffects:
-    """Fulfils `bot.ports.Effects`."""
+    """Fulfils `bot.ports.effects.Effects`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

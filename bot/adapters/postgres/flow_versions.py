@@ -6,7 +6,7 @@ from bot.adapters.postgres.pool import Database
 
 
 class PostgresFlowVersions:
-    """Fulfils `bot.ports.FlowVersions`."""
+    """Fulfils `bot.ports.flow_versions.FlowVersions`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

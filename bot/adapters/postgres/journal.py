@@ -6,14 +6,14 @@ from typing import Final
 from bot.adapters.postgres.columns import columns
 from bot.adapters.postgres.pool import Database
 from bot.core.ids import CustomerId, JournalSeq
-from bot.ports import Backlog, Entry, Unread
+from bot.ports.journal import Backlog, Entry, Unread
 
 append_arguments: Final = columns("dedup", "customer", "kind", "sealed", "at")
 """Entries as the statement `journal_append` takes them."""
 
 
 class PostgresJournal:
-    """Fulfils `bot.ports.Journal`."""
+    """Fulfils `bot.ports.journal.Journal`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -15,7 +15,8 @@ from bot.adapters.postgres.columns import as_json
 from bot.adapters.postgres.pool import Database
 from bot.core.delivery import DeliveryStatus, advance
 from bot.core.ids import CustomerId, MessageId
-from bot.ports import FailedReport, Orphan, ReportResult, SendNote, Vault
+from bot.ports.keys import Vault
+from bot.ports.outbox import FailedReport, Orphan, ReportResult, SendNote
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
 
 _BIT: Final[Mapping[ReportStatus, int]] = {"sent": 1, "failed": 2, "delivered": 4, "read": 8}
@@ -50,7 +51,7 @@ class _Applied(msgspec.Struct, frozen=True):
 
 
 class PostgresOutbox:
-    """Fulfils `bot.ports.Outbox`. The vault is for the fingerprints of recipients."""
+    """Fulfils `bot.ports.outbox.Outbox`. The vault is for the fingerprints of recipients."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database

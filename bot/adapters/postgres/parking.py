@@ -5,7 +5,7 @@ from bot.core.ids import CustomerId, JournalSeq
 
 
 class PostgresParking:
-    """Fulfils `bot.ports.Parking`. A customer is parked once, however often that is said."""
+    """Fulfils `bot.ports.parking.Parking`. A customer is parked once, however often that is said."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from bot.ports import Unacceptable, Unavailable
+from bot.ports.failures import Unacceptable, Unavailable
 
 _REFUSALS: Final = (
     asyncpg.DataError,

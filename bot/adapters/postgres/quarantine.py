@@ -5,13 +5,13 @@ from typing import Final
 
 from bot.adapters.postgres.columns import columns
 from bot.adapters.postgres.pool import Database
-from bot.ports import Quarantined
+from bot.ports.quarantine import Quarantined
 
 _BODY: Final = columns("reason", "sealed", "at")
 
 
 class PostgresQuarantine:
-    """Fulfils `bot.ports.Quarantine`."""
+    """Fulfils `bot.ports.quarantine.Quarantine`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -18,7 +18,7 @@ from bot.adapters.postgres.pool import Database
 from bot.core.ids import ConversationId, MessageId
 from bot.core.messages import Inbound, Outbound, decode_content, spoken
 from bot.core.modes import Mode, held_by_person
-from bot.ports import Sealer, Vault
+from bot.ports.keys import Sealer, Vault
 from bot.records import (
     ConversationRecord,
     ConversationStats,

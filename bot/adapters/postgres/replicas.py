@@ -4,7 +4,7 @@ from bot.adapters.postgres.pool import Database
 
 
 class PostgresReplicas:
-    """Fulfils `bot.ports.Replicas`."""
+    """Fulfils `bot.ports.replicas.Replicas`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,7 @@ from typing import Any, Final
 from bot.adapters.postgres.columns import as_json, columns, numbered
 from bot.adapters.postgres.pool import Database
 from bot.core.ids import CustomerId
-from bot.ports import Loaded, Write
+from bot.ports.store import Loaded, Write
 
 _WRITE: Final = columns("customer", "version", "commit_id", "state", "at")
 _Rows = Callable[[Write], Sequence[Any]]
@@ -23,7 +23,7 @@ _SIGNED: Final = 1 << 63
 
 
 class PostgresStore:
-    """Fulfils `bot.ports.Store`."""
+    """Fulfils `bot.ports.store.Store`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

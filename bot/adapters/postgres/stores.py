@@ -22,7 +22,7 @@ from bot.adapters.postgres.replicas import PostgresReplicas
 from bot.adapters.postgres.store import PostgresStore
 from bot.adapters.postgres.timers import PostgresTimers
 from bot.adapters.postgres.watch import PostgresWatch
-from bot.ports import Vault
+from bot.ports.keys import Vault
 
 CONNECT_SECONDS = 5.0
 """Seconds to wait for a new connection; never longer than for a statement, or a silent server would cost both."""
@@ -68,7 +68,7 @@ class Stores:
 
 @asynccontextmanager
 async def opened(url: str, *, sql_dir: Path, size: int = 8, statement_timeout_s: float = 10.0) -> AsyncIterator[Base]:
-    """A connected database, closed at the end. Raises `bot.ports.Unavailable` when it cannot be reached."""
+    """A connected database, closed at the end. Raises `bot.ports.failures.Unavailable` when it cannot be reached."""
     patience = min(CONNECT_SECONDS, statement_timeout_s)
     pool = await connect(url, size=size, statement_timeout_s=statement_timeout_s, connect_timeout_s=patience)
     try:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from bot.adapters.postgres.pool import Database
 from bot.core.ids import TimerId
-from bot.ports import DueTimer
+from bot.ports.timers import DueTimer
 
 
 class PostgresTimers:
-    """Fulfils `bot.ports.Timers`. Those of parked customers wait with them."""
+    """Fulfils `bot.ports.timers.Timers`. Those of parked customers wait with them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

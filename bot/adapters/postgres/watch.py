@@ -1,7 +1,7 @@
 """What the alarms look at: customers without an answer, and everything that waits."""
 
 from bot.adapters.postgres.pool import Database
-from bot.ports import Backlog
+from bot.ports.journal import Backlog
 
 
 class PostgresWatch:

@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 
 TIMEOUT_S: Final = 1.0
 

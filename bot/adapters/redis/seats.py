@@ -14,7 +14,9 @@ from redis.exceptions import NoScriptError
 
 from bot.adapters.redis.connection import TIMEOUT_S, round_trip, translated
 from bot.core.ids import CustomerId
-from bot.ports import Keep, Loaded, Seat, Unavailable
+from bot.ports.failures import Unavailable
+from bot.ports.seats import Keep, Seat
+from bot.ports.store import Loaded
 
 _pack: Final = cast("Callable[[tuple[bytes, ...]], bytes]", hiredis.pack_command)
 """Typed here, because its stub allows tuples of one part only."""
@@ -59,7 +61,7 @@ return redis.call('HDEL', KEYS[1], 'owner', 'until')
 
 
 class RedisSeats:
-    """Fulfils `bot.ports.Seats`. Give it a client made by `connect(url, timeout_s=None)`.
+    """Fulfils `bot.ports.seats.Seats`. Give it a client made by `connect(url, timeout_s=None)`.
 
     `lease_s`: after that without a `keep` the seat is free. `session_s`: after that nobody wants the snapshot.
     """

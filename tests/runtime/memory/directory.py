@@ -1,4 +1,4 @@
-"""Fulfils `bot.ports.Directory` in memory."""
+"""Fulfils `bot.ports.directory.Directory` in memory."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,10 @@ import msgspec
 
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId
-from bot.ports import AuditRow, Entry, Merge, Vault
+from bot.ports.directory import Merge
+from bot.ports.journal import Entry
+from bot.ports.keys import Vault
+from bot.ports.store import AuditRow
 from tests.runtime.memory.journal import append
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Tables, User, keys_of

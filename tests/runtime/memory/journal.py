@@ -1,9 +1,10 @@
-"""Fulfils `bot.ports.Journal` and `bot.ports.Parking` in memory."""
+"""Fulfils `bot.ports.journal.Journal` and `bot.ports.parking.Parking` in memory."""
 
 from collections.abc import Mapping, Sequence
 
 from bot.core.ids import CustomerId, JournalSeq
-from bot.ports import AuditRow, Backlog, Entry, Unread
+from bot.ports.journal import Backlog, Entry, Unread
+from bot.ports.store import AuditRow
 from bot.runtime.clock import Clock
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Event, Parked, Tables

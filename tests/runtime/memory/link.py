@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from bot.ports import Unavailable
+from bot.ports.failures import Unavailable
 
 T = TypeVar("T")
 When = Literal["before", "after"]

@@ -1,10 +1,10 @@
-"""Fulfils `bot.ports.Outbox` in memory."""
+"""Fulfils `bot.ports.outbox.Outbox` in memory."""
 
 from collections.abc import Sequence
 
 from bot.core.delivery import advance
 from bot.core.ids import CustomerId, MessageId
-from bot.ports import FailedReport, Orphan, ReportResult, SendNote
+from bot.ports.outbox import FailedReport, Orphan, ReportResult, SendNote
 from bot.runtime.clock import Clock
 from bot.wire.msg91.identity import report_key
 from bot.wire.msg91.reports import DeliveryReport

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
-from bot.ports import DueTimer, ModelCall, OrphanEffect, Quarantined
+from bot.ports.effects import ModelCall, OrphanEffect
+from bot.ports.quarantine import Quarantined
+from bot.ports.timers import DueTimer
 from bot.runtime.clock import Clock
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Replica, Tables

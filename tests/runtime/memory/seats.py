@@ -1,11 +1,12 @@
-"""Fulfils `bot.ports.Seats` in memory: leases and snapshots that every replica sees and that may vanish."""
+"""Fulfils `bot.ports.seats.Seats` in memory: leases and snapshots that every replica sees and that may vanish."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from bot.core.ids import CustomerId
-from bot.ports import Keep, Loaded, Seat
+from bot.ports.seats import Keep, Seat
+from bot.ports.store import Loaded
 from bot.runtime.clock import Clock
 from tests.runtime.memory.link import Link
 

@@ -1,11 +1,11 @@
-"""Fulfils `bot.ports.Store` in memory: all of a write or nothing, guarded by its version and what it consumes."""
+"""Fulfils `bot.ports.store.Store` in memory: all of a write or nothing, guarded by its version and what it consumes."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from bot.core.ids import CustomerId
-from bot.ports import Loaded, Write
+from bot.ports.store import Loaded, Write
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Effect, Message, Tables, Timer, check_message, check_text, check_uuid
 

@@ -8,17 +8,10 @@ import msgspec
 from bot.core.delivery import DeliveryStatus
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId, EffectId, JournalSeq, MessageId, TimerId
-from bot.ports import (
-    AuditRow,
-    ConversationRow,
-    CustomerFacts,
-    EffectRow,
-    MessageRow,
-    ModelCall,
-    Quarantined,
-    TimerRow,
-    Unacceptable,
-)
+from bot.ports.effects import ModelCall
+from bot.ports.failures import Unacceptable
+from bot.ports.quarantine import Quarantined
+from bot.ports.store import AuditRow, ConversationRow, CustomerFacts, EffectRow, MessageRow, TimerRow
 from bot.wire.msg91.reports import DeliveryReport
 
 

@@ -1,9 +1,9 @@
-"""Fulfils `bot.ports.Vault` without ciphers: what is sealed is tagged by key and context, and the same every time."""
+"""Fulfils `bot.ports.keys.Vault` without ciphers: what is sealed is tagged by key and context, and always the same."""
 
 import itertools
 from hashlib import blake2b
 
-from bot.ports import Sealer
+from bot.ports.keys import Sealer
 
 TAG_BYTES = 8
 
