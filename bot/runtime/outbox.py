@@ -133,13 +133,15 @@ class Delivery:
         return self._limits.parcels - self._count
 
     async def confirm(self) -> None:
-        """After a pause longer than the lease: drop what others have claimed meanwhile."""
+        """After a pause longer than the lease: drop what others have claimed meanwhile, and line up behind it."""
         asked = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
         lost = set(asked) - set(await self._store.still_mine(self._me, asked)) if asked else set()
         for message in lost:
             self.proofs.tried.pop(message, None)
         for lane in list(self._lanes.values()):
             kept = deque(parcel for parcel in lane.parcels if parcel.id not in lost)
+            if len(kept) < len(lane.parcels):
+                self.spilled.add(lane.customer)
             self._count -= len(lane.parcels) - len(kept)
             lane.parcels = kept
             if not kept:

@@ -16,9 +16,9 @@ from bot.runtime.group import Group
 
 LEASE_MARGIN = 0.2
 """Share of the lease before its end at which it is no longer relied on."""
-KEEP_LINGER = 0.25
-"""Seconds over which snapshots are gathered, and of one conversation the last is kept. A crash within them costs
-whoever takes the seat one step in vain: the version in the store is newer, and the stored state is read."""
+KEEP_SHARE = 0.1
+"""Share of the lease over which snapshots are gathered, less than the margin; of one conversation the last is kept. A
+crash meanwhile costs whoever takes the seat one step in vain: the version in the store is newer, and is read."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
 
@@ -48,6 +48,7 @@ class Seating:
         self._store = store
         self._clock = clock
         self._lease = lease_seconds * (1 - LEASE_MARGIN)
+        self._linger = KEEP_SHARE * lease_seconds
         self._away_until = 0.0
         self._taking: Group[Actor, Seat | Loaded | None] = Group(
             "seats", perform=self._take, settle=seated, clock=clock, most=most, patient=True
@@ -85,7 +86,7 @@ class Seating:
         if self.away:
             return
         if not self._snapshots:
-            self._clock.later(KEEP_LINGER, self._keep_gathered)
+            self._clock.later(self._linger, self._keep_gathered)
         self._snapshots[customer] = Keep(customer=customer, loaded=loaded)
 
     async def leave(self, actors: Sequence[Actor]) -> None:
@@ -106,7 +107,7 @@ class Seating:
     def _keep_gathered(self) -> None:
         """Send off what was gathered, unless the last of it is still on its way: then it goes on being gathered."""
         if len(self._keeping) and self._snapshots:
-            self._clock.later(KEEP_LINGER, self._keep_gathered)
+            self._clock.later(self._linger, self._keep_gathered)
             return
         for keep in self._snapshots.values():
             self._keeping.add(keep)
