@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import shutil
+import signal
 import socket
 import tempfile
 import threading
@@ -17,6 +18,10 @@ from bot.adapters.embedded import Embedded, EmbeddedUrls
 from bot.adapters.postgres.migrations import load_migrations, migrate
 from bot.adapters.postgres.pool import Database, connect
 from bot.adapters.postgres.queries import load_queries
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what it runs in the background deaf to Ctrl-C, and processes that tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SQL_DIR = Path(__file__).parent.parent / "sql"
 _T = TypeVar("_T")
