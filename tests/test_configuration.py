@@ -2,6 +2,8 @@
 
 import base64
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -156,8 +158,14 @@ def test_a_dotenv_file_counts_in_development_only_and_the_environment_counts_mor
     assert read_settings({"ENVIRONMENT": "development"}, dotenv=tmp_path / "absent").port == 8000
 
 
-def test_a_replica_has_another_name_at_every_start() -> None:
-    settings = read(REPLICA_ID="blue")
-    assert settings.replica.startswith("blue-")
-    assert settings.replica != settings.replica
-    assert len(read().replica) > 9
+def test_a_replica_keeps_its_name_and_has_another_at_every_start() -> None:
+    script = "import os; from bot.config import read_settings; print(read_settings(os.environ).replica)"
+    starts = [
+        subprocess.run(
+            [sys.executable, "-c", script], env={**os.environ, "REPLICA_ID": "blue"}, capture_output=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert starts[0].startswith(b"blue-")
+    assert starts[0] != starts[1]
+    assert read().replica == read().replica
