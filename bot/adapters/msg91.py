@@ -46,7 +46,7 @@ class Msg91Channel:
         self._session = session
         self._base_url = base_url.rstrip("/")
         self._dialect: Dialect = dialect
-        self._timeout = aiohttp.ClientTimeout(total=timeout, connect=timeout * CONNECT_SHARE)
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout * CONNECT_SHARE)
         self._headers = {"authkey": auth_key, "content-type": "application/json", "accept": "application/json"}
         self._clock = clock
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.wire.msg91.answers import LONGEST_WAIT, RAW_LIMIT, read_answer
+from bot.wire.msg91.answers import LONGEST_WAIT, read_answer
 from bot.wire.msg91.failures import code_in, failure_class
 from bot.wire.msg91.fields import REASON_LIMIT
 from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected, SendOutcome
@@ -48,7 +48,6 @@ def deferred(status: int, value: object = b"", headers: dict[str, str] | None = 
 def test_the_documented_successes_are_accepted() -> None:
     assert accepted(BULK).request_id == "7dc9"
     assert accepted(SESSION).provider_id == "gBEG"
-    assert "message submitted" in accepted(SESSION).raw
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,6 @@ def test_an_id_is_found_under_every_name_it_has_had(value: object, provider: str
 
 
 def test_what_is_kept_of_an_answer_is_bounded_and_clean() -> None:
-    assert len(accepted({"x": "y\x00" * 9999}).raw) <= RAW_LIMIT
     assert len(rejected(400, {"errors": "e\n" * 9999}).reason) <= REASON_LIMIT
 
 

@@ -46,8 +46,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, now: fl
     if not 200 <= status < 300:
         return _failed(status, answer, body, _retry_after(headers, now))
     if answer is None:
-        return _accepted(_NOTHING, b"") if not body.strip() else _unreadable(status, body)
-    return _refused(answer, _retry_after(headers, now)) if _tells_failure(answer) else _accepted(answer, body)
+        return _accepted(_NOTHING) if not body.strip() else _unreadable(status, body)
+    return _refused(answer, _retry_after(headers, now)) if _tells_failure(answer) else _accepted(answer)
 
 
 def _object(body: bytes) -> JsonObject | None:
@@ -57,14 +57,13 @@ def _object(body: bytes) -> JsonObject | None:
     return value if type(value) is dict else None
 
 
-def _accepted(answer: JsonObject, body: bytes) -> Accepted:
+def _accepted(answer: JsonObject) -> Accepted:
     inside = _first(answer.get("data"))
     message = _first(answer.get("messages"))
     places = (inside, answer, message)
     return Accepted(
         provider_id=bare_id(next((where[key] for where in places for key in _MESSAGE_KEYS if where.get(key)), "")),
         request_id=identifier(next((where[key] for where in places for key in _REQUEST_KEYS if where.get(key)), "")),
-        raw=label(body[: 4 * RAW_LIMIT].decode("utf-8", "replace"), RAW_LIMIT),
     )
 
 

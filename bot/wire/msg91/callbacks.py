@@ -53,7 +53,7 @@ def read_webhook(body: bytes, *, our_numbers: frozenset[str], content_type: str 
 
 
 def _decoded(body: bytes, content_type: str) -> object:
-    if content_type.startswith("application/x-www-form-urlencoded") or body.startswith(b"payload="):
+    if content_type[:33].lower() == "application/x-www-form-urlencoded" or body.startswith(b"payload="):
         return _form(body) or read_json(body)
     return read_json(body)
 

@@ -9,14 +9,13 @@ Scope = Literal["message", "recipient", "number", "gateway"]
 
 
 class Accepted(Value, frozen=True, kw_only=True, tag="accepted"):
-    """The provider took the message; it may still fail at delivery. `raw` is its answer, bounded, for later questions.
+    """The provider took the message; it may still fail at delivery.
 
     `provider_id` is the wamid or message uuid, `request_id` the id of the call; either may be empty.
     """
 
     provider_id: str
     request_id: str
-    raw: str
 
 
 class Rejected(Value, frozen=True, kw_only=True, tag="rejected"):

@@ -54,7 +54,7 @@ class MemoryChannel:
             self.under_way -= 1
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome or Accepted(provider_id=f"wamid.{place}", request_id=f"request-{place}", raw="")
+        return outcome or Accepted(provider_id=f"wamid.{place}", request_id=f"request-{place}")
 
     @property
     def texts(self) -> list[str]:
