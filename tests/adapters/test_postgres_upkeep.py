@@ -153,6 +153,25 @@ async def test_a_discarded_event_is_consumed_and_audited(
     assert await store.commit([write(anna)]) == [False]
 
 
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [("timer_fired", ["later"]), ("model_answered", ["due", "later"]), ("model_failed", ["due", "later"])],
+)
+async def test_what_a_discarded_event_came_from_ends_with_it(
+    database: Database, pool: asyncpg.Pool, anna: CustomerId, store: PostgresStore, kind: str, left: list[str]
+) -> None:
+    due, later = timer_row(kind="due", due=AT - 1), timer_row(kind="later", due=AT + 60)
+    await store.commit([write(anna, timers=(due, later), effects=(effect_row(),))])
+    (seq,) = await PostgresJournal(database).append([entry(anna, kind=kind)])
+    assert seq is not None
+    parking = PostgresParking(database)
+    await parking.park(anna, seq, "ValueError", 3, AT)
+    await parking.release(await pool.fetchval("select id from parked"), discard=True, at=AT)
+    assert [row["kind"] for row in await pool.fetch("select kind from timers order by due_at")] == left
+    open_effects = await pool.fetchval("select count(*) from effects where done_at is null")
+    assert open_effects == (1 if kind == "timer_fired" else 0)
+
+
 # --- keys and flows --------------------------------------------------------------------------------------------------
 
 
