@@ -1,9 +1,6 @@
 """One step in the making: a mutable copy of the conversation and the effects so far. It never leaves `step`."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
-from bot.core.book import Book
+from bot.core.book import Book, OpenHours
 from bot.core.effects import (
     AskModel,
     CloseConversation,
@@ -17,7 +14,8 @@ from bot.core.effects import (
     WriteAudit,
 )
 from bot.core.events import Envelope, ModelUse, TimerKind
-from bot.core.flow import FlowPosition, Localised
+from bot.core.flow import FlowPosition, in_language
+from bot.core.hours import local
 from bot.core.ids import ConversationId, EffectId, MessageId, TimerId, new_id
 from bot.core.messages import Inbound, Outbound, spoken
 from bot.core.modes import Mode, Move, moved
@@ -144,7 +142,7 @@ class Draft:
 
     def text(self, name: str) -> str:
         """A text of the rules in the customer's language."""
-        return localised(self.rules.texts[name], self.language, self.rules.default_language)
+        return in_language(self.rules.texts[name], self.language, self.rules.default_language)
 
     @property
     def language(self) -> str:
@@ -245,7 +243,7 @@ class Draft:
                     language=self.language,
                     topic=self.flow.flow_id if self.flow else "",
                     instruction=asking.instruction,
-                    now_text=_clock_text(self.at, self.rules.hours.zone),
+                    now_text=_clock_text(self.rules.hours, self.at),
                 ),
                 turns=self.turns,
                 caused_at=asking.caused_at,
@@ -257,14 +255,6 @@ class Draft:
         self.effects.append(WriteAudit(action=action, by=by, at=self.at, detail=detail, note=note))
 
 
-def localised(text: Localised, language: str, default: str) -> str:
-    """The text in `language`, else in `default`, else as it was written without languages, else any."""
-    for key in (language, default, ""):
-        if key in text:
-            return text[key]
-    return next(iter(text.values()), "")
-
-
-def _clock_text(at: float, zone: ZoneInfo) -> str:
-    """The time as a reader in `zone` would say it, for a model."""
-    return f"{datetime.fromtimestamp(at, zone):%A %Y-%m-%d %H:%M} ({zone.key})"
+def _clock_text(hours: OpenHours, at: float) -> str:
+    """The time as a reader in the zone of `hours` would say it, for a model."""
+    return f"{local(hours, at):%A %Y-%m-%d %H:%M} ({hours.zone.key})"

@@ -46,10 +46,6 @@ class Bookshelf:
             raise RuntimeError("no flows are loaded")
         return self._book
 
-    @property
-    def loaded(self) -> bool:
-        return self._book is not None
-
     async def reload(self) -> Sequence[str]:
         """Put the files in force, or answer their problems and change nothing. Warnings are logged."""
         book, problems = await asyncio.to_thread(self._load)

@@ -142,10 +142,6 @@ class Registry:
         """Letters in mailboxes."""
         return sum(len(actor.mailbox) for actor in self._actors.values())
 
-    @property
-    def seats_away(self) -> bool:
-        return self._seating.away
-
     async def retire(self, idle_seconds: float) -> None:
         """Let go of actors that nothing happened to for a while; they lie in order of last use."""
         before = self._clock.monotonic() - idle_seconds

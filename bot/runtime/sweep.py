@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers for gauges that only the store knows: each call returns (name of the gauge, value) pairs."""
+    """Something to look at now and then, such as numbers that only the store knows. `every`: seconds between looks."""
 
     every: float
     look: Callable[[], Awaitable[None]]

@@ -10,7 +10,7 @@ from aiohttp import web
 from bot import metrics
 from bot.ports.failures import Unavailable
 from bot.runtime.intake import Intake, Overloaded
-from bot.web.api.admission import Attempts
+from bot.web.attempts import Attempts
 from bot.wire.msg91.callbacks import read_webhook
 
 BODY_LIMIT = 3 * 1024 * 1024

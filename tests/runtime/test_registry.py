@@ -315,7 +315,7 @@ async def test_leaving_without_redis_is_no_failure(world: World, starting: Start
     await replica.say("one")
     replica.redis.fail("seats.leave")
     await replica.registry.leave()
-    assert replica.registry.seats_away
+    assert replica.registry._seating.away
     await replica.say("two")
     await replica.registry.leave()
     assert len(replica.registry) == 0

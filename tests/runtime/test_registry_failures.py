@@ -51,12 +51,12 @@ async def test_without_redis_everything_goes_on(world: World, starting: Starting
     for number in range(3):
         await replica.say(f"message {number}")
         await clock.advance(0.3)
-    assert replica.registry.seats_away
+    assert replica.registry._seating.away
     assert len(heard(world)) == 3
     await clock.advance(20)
     replica.redis.down = False
     await replica.say("back")
-    assert not replica.registry.seats_away
+    assert not replica.registry._seating.away
     assert len(heard(world)) == 4
 
 

@@ -17,12 +17,12 @@ from bot.core.events import (
 )
 from bot.core.messages import Template, TemplatePart, Text
 from bot.ports.failures import Unavailable
-from bot.web.api.admission import ADDRESSES_KEPT, FAILURE_WINDOW, FAILURES_ALLOWED, Attempts
 from bot.web.api.asked import LONGEST_MESSAGE
 from bot.web.api.cursor import cursor_of
 from bot.web.api.reading import BODY_LIMIT
 from bot.web.api.serve import add_api
 from bot.web.api.table import ROUTES
+from bot.web.attempts import ADDRESSES_KEPT, FAILURE_WINDOW, FAILURES_ALLOWED, Attempts
 from bot.web.errors import Handler, api_errors
 from bot.web.keys import ADMIN_TOKEN, DESK, RECORDS
 from tests.web.api_caller import TOKEN, Caller, Client

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient
 
 from bot import metrics
 from bot.ports.failures import Unavailable
-from bot.web.api.admission import FAILURES_ALLOWED
+from bot.web.attempts import FAILURES_ALLOWED
 from bot.web.webhook import BODY_LIMIT, Webhook
 from tests.acceptance.world import until
 from tests.runtime.replica import NUMBER, PHONE, Replica, Settings, World

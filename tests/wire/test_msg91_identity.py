@@ -82,4 +82,5 @@ def test_reports_without_a_wamid_are_told_apart_by_call_and_recipient_or_by_our_
 
     assert key("", "r", "1") != key("", "r", "2")
     assert key("m", "r", "") != key("n", "r", "")
+    assert key("", "r", "") != key("", "s", "")  # a call whose report names no recipient is still that call
     assert len({key("m", "", ""), key("", "m", "m"), key("m", "r", "1")}) == 3

@@ -5,7 +5,6 @@ table of their own and are applied when the note brings the id by which they are
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from bot.core.delivery import DeliveryStatus, advance
 from bot.core.ids import CustomerId, MessageId
 from bot.ports.keys import Vault
 from bot.ports.outbox import FailedReport, Orphan, ReportResult, SendNote
+from bot.wire.msg91.identity import report_key
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
 
 _BIT: Final[Mapping[ReportStatus, int]] = {"sent": 1, "failed": 2, "delivered": 4, "read": 8}
@@ -122,7 +122,7 @@ class PostgresOutbox:
             reason=report.reason,
             code=report.code,
             at=at if report.at is None else report.at,
-            dedup64=_dedup(report),
+            dedup64=report_key(report),
         )
 
 
@@ -165,8 +165,3 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def _dedup(report: DeliveryReport) -> bytes:
-    parts = (report.message_id, report.provider_id, report.request_id, report.recipient, report.status)
-    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()

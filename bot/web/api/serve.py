@@ -10,13 +10,14 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
-from bot.web.api.admission import Attempts, admit
+from bot.web.api.admission import admit
 from bot.web.api.asked import Asked, Nothing
 from bot.web.api.openapi import PREFIX, document
 from bot.web.api.page import page
 from bot.web.api.reading import asked_of, body_of, key_of
 from bot.web.api.route import AnyRoute, Call, Later
 from bot.web.api.table import ROUTES
+from bot.web.attempts import Attempts
 from bot.web.keys import ADMIN_TOKEN, DESK, RECORDS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -30,7 +30,7 @@ def report_key(report: DeliveryReport) -> bytes:
         return _digest(b"p", _joined(report.provider_id, report.status))
     if report.request_id and report.recipient:
         return _digest(b"r", _joined(report.request_id, report.recipient, report.status))
-    return _digest(b"o", _joined(report.message_id, report.status))
+    return _digest(b"o", _joined(report.message_id, report.request_id, report.status))
 
 
 def _digest(kind: bytes, data: bytes) -> bytes:
