@@ -46,13 +46,14 @@ async def serve(
         stack.push_async_callback(service.stop)
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
-        loop.add_signal_handler(signal.SIGHUP, lambda: service.tasks.spawn(_reload(service), "reload"))
+        loop.add_signal_handler(signal.SIGHUP, lambda: service.engine.tasks.spawn(_reload(service), "reload"))
         port = runner.addresses[0][1]
-        log.info("ready", extra={"port": port, "replica_id": service.me})
+        log.info("ready", extra={"port": port, "replica_id": service.engine.me})
         _calm_collector()
         started(service, port)
         await stop.wait()
-        log.info("stopping", extra={"letters": service.registry.letters, "outgoing": len(service.delivery)})
+        engine = service.engine
+        log.info("stopping", extra={"letters": engine.registry.letters, "outgoing": len(engine.delivery)})
     log.info("stopped")
 
 
@@ -78,5 +79,5 @@ async def with_stores(settings: Settings, folder: Path, stack: AsyncExitStack) -
 
 
 async def _reload(service: Service) -> None:
-    for problem in await service.shelf.reload():
+    for problem in await service.engine.shelf.reload():
         log.error("the flows were not reloaded: %s", problem)

@@ -28,7 +28,7 @@ async def starting(world: World) -> AsyncIterator[Starting]:
 
     async def start(me: str = "r1", *, sweeping: bool = True, **settings: Any) -> Replica:
         replicas.append(Replica(world, me, Settings(**settings)))
-        return await replicas[-1].start(sweeping=sweeping)
+        return await replicas[-1].begin(sweeping=sweeping)
 
     yield start
     for replica in replicas:

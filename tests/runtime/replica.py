@@ -1,4 +1,4 @@
-"""Replicas of the service over stores in memory: built as `bot.app` builds them, only without a network."""
+"""Replicas of the service over stores in memory: the engine that `bot.app` runs, without a network."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,24 +6,15 @@ from collections.abc import Sequence
 import msgspec
 
 from bot.core.book import Book, Rules
-from bot.core.events import MessageReceived, Sender, SendFailed, TimerFired
+from bot.core.events import MessageReceived, Sender
 from bot.core.flow import Flow
 from bot.core.ids import CustomerId
 from bot.core.messages import Inbound, Text
 from bot.core.state import Conversation, decode_conversation
-from bot.runtime.breaker import Breaker
-from bot.runtime.delivery_reports import Reports
-from bot.runtime.desk import Acting
-from bot.runtime.dispatch import Dispatch
-from bot.runtime.flows import Bookshelf
-from bot.runtime.intake import Intake, Tally
-from bot.runtime.letters import event_key
-from bot.runtime.outbox import Delivery, Limits
-from bot.runtime.registry import Around, Registry
-from bot.runtime.sweep import Sweep, Watch
-from bot.runtime.tasks import Tasks
-from bot.runtime.thinking import Caps, Outcome, Thinking
-from bot.runtime.timers import TimerWheel
+from bot.runtime.engine import Engine, Ports, Sizes
+from bot.runtime.intake import Tally
+from bot.runtime.outbox import Limits
+from bot.runtime.thinking import Caps
 from bot.runtime.writer import STATE_CONTEXT
 from bot.wire.msg91.deliveries import Received
 from tests.runtime.memory.directory import MemoryDirectory
@@ -77,6 +68,32 @@ def book_of(*flows: Flow, version: str = "1", **rules: object) -> Book:
     )
 
 
+def sizes_of(settings: Settings) -> Sizes:
+    return Sizes(
+        lease_seconds=settings.lease,
+        actor_idle=settings.idle,
+        mailbox_limit=settings.mailbox,
+        batch_limit=settings.batch,
+        intake_limit=settings.intake,
+        breaker_failures=settings.fail_max,
+        breaker_seconds=10.0,
+        sending=Limits(
+            rate=1e9,
+            burst=settings.burst,
+            interval=settings.interval,
+            give_up=settings.give_up,
+            parcels=settings.parcels,
+            workers=settings.delivery_workers,
+        ),
+        thinking=Caps(
+            conversation_usd=settings.conversation_usd,
+            day_usd=settings.day_usd,
+            waiting=settings.waiting,
+            workers=settings.model_workers,
+        ),
+    )
+
+
 class World:
     """What replicas share: the stores, the provider, the models and time."""
 
@@ -113,129 +130,49 @@ class World:
         return msgspec.structs.replace(event, **changes)
 
 
-class Replica:
+class Replica(Engine):
     """One process of the service. `database` and `redis` are its links, to be cut or held."""
 
+    clock: SimulatedClock
+
     def __init__(self, world: World, me: str = "r1", settings: Settings | None = None) -> None:
-        self.world, self.me, self.settings = world, me, settings or Settings()
+        self.world, self.settings = world, settings or Settings()
         self.database, self.redis = Link(), Link()
-        self.clock = world.clock
-        self.tasks = Tasks()
-        tables, link, clock, settings = world.tables, self.database, world.clock, self.settings
         self.problems: Sequence[str] = ()
-        self.shelf = Bookshelf(
+        self.replicas = MemoryReplicas(world.tables, self.database, world.clock)
+        super().__init__(
+            me=me,
+            ports=self._ports_of(world, me),
+            sizes=sizes_of(self.settings),
+            clock=world.clock,
             load=lambda: (None if self.problems else world.book, self.problems),
             compile_source=self._compile,
-            versions=MemoryFlowVersions(tables, link),
-            clock=clock,
-            tasks=self.tasks,
-        )
-        outbox = MemoryOutbox(tables, link, clock)
-        effects = MemoryEffects(tables, link, clock)
-        directory = MemoryDirectory(tables, link, world.vault)
-        journal, parking = MemoryJournal(tables, link, clock), MemoryParking(tables, link)
-        self.replicas = MemoryReplicas(tables, link, clock)
-        self.breaker = Breaker("msg91", fail_max=settings.fail_max, reset_timeout=10.0, clock=clock.monotonic)
-        self.reports = Reports(outbox=outbox, clock=clock, most=settings.batch)
-        self.wheel = TimerWheel(clock=clock, fire=self._timer_fired)
-        self.delivery = Delivery(
-            channel=world.channel,
-            outbox=outbox,
-            clock=clock,
-            breaker=self.breaker,
-            limits=Limits(
-                rate=1e9,
-                burst=settings.burst,
-                interval=settings.interval,
-                give_up=settings.give_up,
-                parcels=settings.parcels,
-                workers=settings.delivery_workers,
-            ),
-            failed=self._send_failed,
             default_number=NUMBER,
-            me=me,
-            most=settings.batch,
-        )
-        self.thinking = Thinking(
-            model=world.model,
-            effects=effects,
-            clock=clock,
-            caps=Caps(
-                conversation_usd=settings.conversation_usd,
-                day_usd=settings.day_usd,
-                waiting=settings.waiting,
-                workers=settings.model_workers,
-            ),
-            customer_hash=str,
-            answered=self._answered,
-        )
-        self.dispatch = Dispatch(me=me, delivery=self.delivery, thinking=self.thinking, wheel=self.wheel)
-        self.registry = Registry(
-            store=MemoryStore(tables, link),
-            journal=journal,
-            seats=MemorySeats(world.places, self.redis, clock, me=me, lease=settings.lease),
-            directory=directory,
-            parking=parking,
-            vault=world.vault,
-            clock=clock,
-            tasks=self.tasks,
-            around=Around(
-                book=self.shelf.book,
-                claims=self.dispatch.claims,
-                publish=self.dispatch.publish,
-                merged=self._merged,
-                fetch_flow=self.shelf.fetch,
-                taken_over=self.delivery.spilled.line_up,
-            ),
-            lease_seconds=settings.lease,
-            mailbox_limit=settings.mailbox,
-            commit_most=settings.batch,
-        )
-        self.intake = Intake(
-            journal=journal,
-            directory=directory,
-            quarantine=MemoryQuarantine(tables, link),
-            reports=self.reports,
-            vault=world.vault,
-            tell=self.registry.tell,
-            clock=clock,
-            limit=settings.intake,
-            most=settings.batch,
-        )
-        self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proofs.reported)
-        self.desk = Acting(
-            intake=self.intake,
-            registry=self.registry,
-            directory=directory,
-            parking=parking,
-            shelf=self.shelf,
-            clock=clock,
-        )
-        self.sweep = Sweep(
-            me=me,
-            lease_seconds=settings.lease,
-            idle_seconds=settings.idle,
-            journal=journal,
-            outbox=outbox,
-            effects=effects,
-            timers=MemoryTimers(tables, link),
-            replicas=self.replicas,
-            vault=world.vault,
-            registry=self.registry,
-            delivery=self.delivery,
-            thinking=self.thinking,
-            wheel=self.wheel,
-            clock=clock,
-            watches=(Watch(every=5.0, look=self.thinking.refresh),),
         )
 
-    async def start(self, *, sweeping: bool = True) -> "Replica":
+    def _ports_of(self, world: World, me: str) -> Ports:
+        tables, link, clock = world.tables, self.database, world.clock
+        return Ports(
+            store=MemoryStore(tables, link),
+            journal=MemoryJournal(tables, link, clock),
+            directory=MemoryDirectory(tables, link, world.vault),
+            quarantine=MemoryQuarantine(tables, link),
+            parking=MemoryParking(tables, link),
+            outbox=MemoryOutbox(tables, link, clock),
+            effects=MemoryEffects(tables, link, clock),
+            timers=MemoryTimers(tables, link),
+            replicas=self.replicas,
+            flow_versions=MemoryFlowVersions(tables, link),
+            seats=MemorySeats(world.places, self.redis, clock, me=me, lease=self.settings.lease),
+            channel=world.channel,
+            model=world.model,
+            vault=world.vault,
+        )
+
+    async def begin(self, *, sweeping: bool = True) -> "Replica":
+        """Read the flows and start."""
         await self.shelf.reload()
-        await self.sweep.round()
-        self.delivery.start()
-        self.thinking.start()
-        if sweeping:
-            self.tasks.spawn(self.sweep.run(), "sweep")
+        await self.start(sweeping=sweeping)
         return self
 
     async def die(self) -> None:
@@ -266,15 +203,3 @@ class Replica:
             if flow.source == source:
                 return flow
         raise ValueError("it does not compile")
-
-    def _merged(self) -> None:
-        self.intake.forget()
-
-    def _timer_fired(self, customer: CustomerId, event: TimerFired, key: bytes) -> None:
-        self.intake.post(customer, event, key=key)
-
-    def _answered(self, customer: CustomerId, outcome: Outcome) -> None:
-        self.intake.post(customer, outcome, key=event_key("ask", outcome.ask_id))
-
-    async def _send_failed(self, customer: CustomerId, event: SendFailed) -> None:
-        await self.intake.tell(customer, event, key=event_key("failed", event.message_id))

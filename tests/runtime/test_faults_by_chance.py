@@ -37,7 +37,7 @@ class Fate:
     async def be_born(self) -> None:
         self.names += 1
         settings = Settings(mailbox=3, batch=4, parcels=6, delivery_workers=2, idle=5.0, interval=0.5)
-        self.living.append(await Replica(self.world, f"r{self.names}", settings).start())
+        self.living.append(await Replica(self.world, f"r{self.names}", settings).begin())
 
     async def die(self) -> None:
         replica = self.living.pop(self.chance.randrange(len(self.living)))
