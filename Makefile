@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LOCKING = --quiet --universal --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format docs bench clean
+.PHONY: help run test format docs bench lock image clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,10 +25,19 @@ test: $(STAMP) ## every check
 	@BIN=$(BIN) sh .ci/check
 
 format: $(STAMP) ## put the code in its form
-	@$(BIN)/ruff format bot tests loadtest && $(BIN)/ruff check --fix-only bot tests loadtest
+	@$(BIN)/ruff format bot tests loadtest monitoring && $(BIN)/ruff check --fix-only bot tests loadtest monitoring
 
 bench: $(STAMP) ## cost of one message beside a bare aiohttp process
 	@$(BIN)/python -m loadtest.bench
+
+lock: $(STAMP) ## pin what the image is made of, with hashes; UPGRADE=--upgrade for newer versions
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip compile $(LOCKING) --python-version 3.11 pyproject.toml --output-file requirements.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+		$(BIN)/uv pip compile $(LOCKING) --python-version 3.11 - --output-file requirements-build.lock
+
+image: $(STAMP) ## walk the Dockerfile's steps without a container engine, and run what comes out
+	@$(BIN)/python -m tests.deployment.walk
 
 clean: ## remove the environment and the demo's data
 	@rm -rf $(VENV) .data

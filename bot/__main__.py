@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 import uvloop
@@ -46,17 +46,15 @@ def serve(embedded: Path | None) -> None:
 
 @main.command()
 @click.option("--check", is_flag=True, help="Change nothing; end with 1 when migrations are pending.")
-def migrate(check: bool) -> None:
-    """Bring the schema of DATABASE_URL up to date."""
+@click.option("--pre", "only", flag_value="pre", help="Only what may run while the release before still serves.")
+@click.option("--post", "only", flag_value="post", help="Only what had to wait until the release before is gone.")
+def migrate(check: bool, only: Literal["pre", "post"] | None) -> None:
+    """Bring the schema of DATABASE_URL up to date; a rolling deploy does it in two parts (docs/operations.md)."""
     from bot.commands import migrate as migrations
 
     settings = _settings(lambda given: () if given.database_url else ("DATABASE_URL is missing",))
-    names = _run(migrations.pending(settings) if check else migrations.migrate(settings))
-    for name in names:
-        click.echo(f"{'pending' if check else 'applied'}: {name}")
-    if not names:
-        click.echo("the schema is up to date")
-    sys.exit(1 if check and names else 0)
+    done = _run(migrations.check(settings, only) if check else migrations.apply(settings, only))
+    sys.exit(0 if done else 1)
 
 
 @main.command()

@@ -17,7 +17,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 from aiohttp import web
-from redis.asyncio import Redis
 
 from bot import metrics
 from bot.adapters.cipher import AesVault, ServiceKeys, parse_keys
@@ -26,18 +25,24 @@ from bot.adapters.openrouter.chain import OpenRouter
 from bot.adapters.postgres.keyring import PostgresKeyring
 from bot.adapters.postgres.stores import Stores, opened
 from bot.adapters.redis.connection import connect as connect_redis
+from bot.adapters.redis.hints import RedisHints
+from bot.adapters.redis.keyspace import Keyspace
 from bot.adapters.redis.seats import RedisSeats
+from bot.adapters.redis.spool import RedisSpool
 from bot.adapters.yaml_flows.loading import compile_source, load_book
 from bot.adapters.yaml_flows.problems import render
 from bot.config import Settings
 from bot.core.book import Book, Rules
+from bot.ports.hints import Hints
 from bot.ports.keys import Vault
 from bot.ports.outside import Channel, Model
 from bot.ports.seats import Seats
+from bot.ports.spool import Spool
 from bot.readiness import VITAL, Readiness
 from bot.runtime.breaker import BreakerState
 from bot.runtime.clock import SystemClock
 from bot.runtime.engine import WATCH_SECONDS, Engine, Ports, Sizes
+from bot.runtime.lease import held_seconds
 from bot.runtime.outbox import Limits
 from bot.runtime.sweep import Watch
 from bot.runtime.thinking import Caps
@@ -56,6 +61,8 @@ KEEPALIVE_SECONDS = 15.0
 """Seconds an idle connection to a provider is kept; one that was closed over there makes a send uncertain."""
 PRICES_SECONDS = 86_400.0
 """Seconds between looks at the models' prices, for what an answer cost when OpenRouter does not say."""
+DEPLOY_SECONDS = 30.0
+"""Seconds between looks at whether a deploy is under way."""
 API_MOUNT = "/api"
 
 log = logging.getLogger(__name__)
@@ -88,7 +95,8 @@ class Service:
         stores: Stores,
         vault: Vault,
         seats: Seats,
-        redis: Redis,
+        hints: Hints,
+        redis: Keyspace,
         session: aiohttp.ClientSession,
     ) -> None:
         self.settings = settings
@@ -97,7 +105,15 @@ class Service:
         self._redis = redis
         self.engine = Engine(
             me=me,
-            ports=ports_of(stores, channel=channel_of(session, settings), model=self.model, seats=seats, vault=vault),
+            ports=ports_of(
+                stores,
+                channel=channel_of(session, settings),
+                model=self.model,
+                seats=seats,
+                hints=hints,
+                spool=RedisSpool(redis),
+                vault=vault,
+            ),
             sizes=sizes_of(settings),
             clock=SystemClock(),
             load=lambda: read_flows(settings),
@@ -106,10 +122,12 @@ class Service:
             on_breaker=show_breaker,
             watches=(
                 Watch(every=WATCH_SECONDS, look=self._look_at_store),
+                Watch(every=DEPLOY_SECONDS, look=self._look_at_deploy),
                 Watch(every=PRICES_SECONDS, look=self._look_at_prices),
             ),
         )
-        show_breaker("msg91", "closed")
+        self._show_breakers()
+        metrics.model_day_cap_usd.set(settings.model_day_cap)
         self.webhook = Webhook(
             intake=self.engine.intake, secret=settings.msg91_webhook_secret, numbers=settings.numbers
         )
@@ -139,6 +157,12 @@ class Service:
         if self.model is not None:
             await self.model.close()
 
+    def _show_breakers(self) -> None:
+        """From the start, because what only appears once it is open looks as if it had always been."""
+        models = self.model.breakers() if self.model is not None else {}
+        for name, breaker in {"msg91": self.engine.breaker, **models}.items():
+            show_breaker(name, breaker.state)
+
     def _checks(self) -> dict[str, Check]:
         return Readiness(
             stores=self.stores,
@@ -148,6 +172,7 @@ class Service:
             model=self.model,
             models=self.settings.models,
             intake=self.engine.intake,
+            spooling=self.engine.spooling,
         ).checks()
 
     async def _look_at_prices(self) -> None:
@@ -155,17 +180,24 @@ class Service:
         if self.model is not None:
             self.engine.tasks.spawn(self.model.refresh_prices(), "prices")
 
+    async def _look_at_deploy(self) -> None:
+        schema = await self.stores.base.standing()
+        metrics.deploy_unfinished.set(bool(schema.outgrown() or schema.unfinished()))
+
     async def _look_at_store(self) -> None:
         watch = self.stores.watch
         backlog = await self.stores.journal.backlog()
         metrics.journal_backlog.set(backlog.count)
         metrics.journal_oldest_seconds.set(backlog.oldest_seconds)
         metrics.parked_conversations.set(await watch.parked())
+        metrics.timers_late_seconds.set(await watch.timers_late())
         older_than = self.engine.clock.now() - self.settings.unanswered_after
         metrics.unanswered_customers.set(await watch.unanswered(older_than))
 
 
-def ports_of(stores: Stores, *, channel: Channel, model: Model | None, seats: Seats, vault: Vault) -> Ports:
+def ports_of(
+    stores: Stores, *, channel: Channel, model: Model | None, seats: Seats, hints: Hints, spool: Spool, vault: Vault
+) -> Ports:
     """The adapters, each behind its port."""
     return Ports(
         store=stores.store,
@@ -179,6 +211,8 @@ def ports_of(stores: Stores, *, channel: Channel, model: Model | None, seats: Se
         replicas=stores.replicas,
         flow_versions=stores.flow_versions,
         seats=seats,
+        hints=hints,
+        spool=spool,
         channel=channel,
         model=model,
         vault=vault,
@@ -192,6 +226,8 @@ def sizes_of(settings: Settings) -> Sizes:
         mailbox_limit=settings.mailbox_limit,
         batch_limit=settings.batch_limit,
         intake_limit=settings.intake_limit,
+        spool_limit=settings.spool_limit,
+        accept_timeout=settings.accept_timeout,
         breaker_failures=BREAKER_FAILURES,
         breaker_seconds=BREAKER_SECONDS,
         sending=Limits(
@@ -262,19 +298,18 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
                 statement_timeout_s=settings.database_timeout,
             )
         )
-        pending = await base.pending_migrations()
-        if pending:
-            raise NotReady(f"migrations are pending: {', '.join(pending)}; run `bot migrate`")
+        schema = await base.standing()
+        if hindrance := schema.hindrance() or schema.outgrown():
+            raise NotReady(hindrance)
         vault = await unlocked(settings, base.keyring)
-        redis = connect_redis(settings.redis_url, timeout_s=None)
+        redis = connect_redis(settings.redis_url, timeout_s=settings.redis_timeout)
         stack.push_async_callback(redis.aclose)
         me = settings.replica
         seats = RedisSeats(
             redis,
             me=me,
-            lease_s=settings.lease_seconds,
+            lease_s=held_seconds(settings.lease_seconds),
             session_s=settings.session_timeout,
-            timeout_s=settings.redis_timeout,
         )
         session = await stack.enter_async_context(_session(settings))
         service = Service(
@@ -283,6 +318,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             stores=Stores(base, vault),
             vault=vault,
             seats=seats,
+            hints=RedisHints(redis, me=me),
             redis=redis,
             session=session,
         )

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from dotenv import dotenv_values
 
+from bot.wire.redis_url import parse as parse_redis_url
+
 MOST = 1e9
 """No number of seconds, messages or dollars is larger: infinity is none."""
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=MOST)]
@@ -25,7 +27,6 @@ DATABASE_SCHEMES = ("postgresql://", "postgres://")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 INCARNATION = token_hex(4)
 """The random end of this process's name."""
-REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,11 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str = ""
     """PostgreSQL 13 or newer: `postgresql://user:password@host:port/name`."""
     redis_url: str = ""
-    """Redis 6 or newer: `redis://`, `rediss://` or `unix://`."""
+    """Redis 6 or newer: `redis://`, `rediss://` (TLS) or `unix://`; behind Sentinel
+    `redis+sentinel://user:password@host:port,host:port/service/db`; a cluster
+    `redis+cluster://user:password@host:port,host:port`; both with TLS as `rediss+sentinel://` and `rediss+cluster://`."""
     database_pool: Count = 8
     """Connections to PostgreSQL of this process."""
     database_timeout: Positive = 10.0
     """Seconds a statement may take."""
+    accept_timeout: Positive = 1.0
+    """Seconds PostgreSQL has to take webhooks before they go to the spool in Redis."""
     redis_timeout: Positive = 0.5
     """Seconds a Redis command may take before Redis counts as away."""
 
@@ -96,7 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     conversation_timeout: Positive = 86400.0
     """Seconds without a message after which a conversation is closed, unless a person has it."""
     lease_seconds: Positive = 10.0
-    """Seconds a replica holds a conversation without a sign of life."""
+    """Seconds within which others go on with all that a dead replica had."""
     unanswered_after: Positive = 60.0
     """Seconds after which a customer without a reply counts as unanswered."""
     stale_after: Positive = 3600.0
@@ -123,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Bounds
     intake_limit: Count = 5000
     """Webhook events that may wait to be made durable; more are refused with 503."""
+    spool_limit: Count = 200_000
+    """Webhook events that may wait in Redis for PostgreSQL, over all replicas; more are refused with 503."""
     mailbox_limit: Count = 64
     """Events in one conversation's mailbox; more wait in the journal."""
     batch_limit: Count = 256
@@ -226,8 +233,7 @@ def _bad_forms(settings: Settings) -> list[str]:
     problems = []
     if settings.database_url and not settings.database_url.startswith(DATABASE_SCHEMES):
         problems.append("DATABASE_URL: it must begin with postgresql://")
-    if settings.redis_url and not settings.redis_url.startswith(REDIS_SCHEMES):
-        problems.append("REDIS_URL: it must begin with redis://, rediss:// or unix://")
+    problems += _bad_redis(settings.redis_url)
     problems += [
         f"MSG91_SENDER_ID: {number!r} is not a number with country code, digits only"
         for number in settings.numbers
@@ -239,6 +245,16 @@ def _bad_forms(settings: Settings) -> list[str]:
         problems.append("CONVERSATION_TIMEOUT: it must not be shorter than SESSION_TIMEOUT")
     problems += _bad_keys(settings.encryption_keys)
     return problems
+
+
+def _bad_redis(url: str) -> list[str]:
+    if not url:
+        return []
+    try:
+        parse_redis_url(url)
+    except ValueError as problem:
+        return [f"REDIS_URL: {problem}"]
+    return []
 
 
 def _bad_keys(keys: str) -> list[str]:

@@ -32,6 +32,12 @@ unanswered_customers = Gauge(
 parked_conversations = Gauge("bot_parked_conversations", "Conversations whose event could not be applied.")
 live_conversations = Gauge("bot_live_conversations", "Conversations held in memory.")
 mailbox_letters = Gauge("bot_mailbox_letters", "Events waiting in mailboxes.")
+spool_waiting = Gauge("bot_spool_waiting", "Accepted webhook events in the spool, over all replicas.")
+spooled_total = Counter("bot_spooled_total", "Webhook events accepted into the spool.")
+spool_drained_total = Counter("bot_spool_drained_total", "Webhook events worked off from the spool.")
+timers_late_seconds = Gauge(
+    "bot_timers_late_seconds", "Since when the longest due timer should have fired, parked customers aside."
+)
 outbox_waiting = Gauge("bot_outbox_waiting", "Outgoing messages held in memory.")
 model_waiting = Gauge("bot_model_waiting", "Questions waiting for a worker.")
 
@@ -53,9 +59,39 @@ model_seconds = Histogram("bot_model_seconds", "One question, over the whole cha
 model_cost_usd_total = Counter("bot_model_cost_usd_total", "What models cost, US dollars.")
 model_tokens_total = Counter("bot_model_tokens_total", "Tokens by direction.", ["direction"])
 model_spent_today_usd = Gauge("bot_model_spent_today_usd", "What models cost since midnight UTC.")
+model_day_cap_usd = Gauge("bot_model_day_cap_usd", "What models may cost in a day, US dollars.")
 
 breaker_state = Gauge("bot_breaker_state", "0 closed, 1 half open, 2 open.", ["name"])
+hints_total = Counter("bot_hints_total", "Hints from other replicas by what they say; hints not sent.", ["what"])
 store_errors_total = Counter("bot_store_errors_total", "Store calls that failed.", ["store"])
+spool_unconfirmed_total = Counter(
+    "bot_spool_unconfirmed_total", "Spooled webhooks that no replica of Redis has confirmed in time."
+)
 sweep_failures_total = Counter("bot_sweep_failures_total", "Parts of the sweep that failed.", ["part"])
 swept_total = Counter("bot_swept_total", "Things the sweep found waiting.", ["what"])
 sealed_bad_total = Counter("bot_sealed_unreadable_total", "Sealed values that no key opens.", ["what"])
+newer_total = Counter("bot_newer_release_total", "Values of a newer release, left to its replicas.", ["what"])
+deploy_unfinished = Gauge(
+    "bot_deploy_unfinished", "1 while a migration of this release is pending, or one of a newer release is applied."
+)
+loop_lag_seconds = Histogram(
+    "bot_loop_lag_seconds", "How late the event loop is, looked at in each round of the sweep.", buckets=SECONDS
+)
+
+FROM_ZERO: dict[Counter, tuple[str, ...]] = {
+    refused_total: ("unauthorized", "bad_request", "overloaded", "unavailable", "stopping", "failed"),
+    flow_troubles_total: ("over_budget", "condition_fault"),
+    reports_total: ("sent", "delivered", "read", "failed"),
+    model_calls_total: ("answered", "unavailable", "account", "budget", "refused", "invalid", "timeout"),
+    model_tokens_total: ("prompt", "completion"),
+    hints_total: ("wake", "applied", "departed", "unknown", "unsent"),
+    store_errors_total: ("journal", "commit", "notes", "reports", "redis", "hints", "spool"),
+    sweep_failures_total: ("heartbeat", "outbox", "timers", "journal", "reports", "effects", "retire", "watch"),
+    swept_total: ("timer", "event", "message", "effect"),
+    sealed_bad_total: ("state", "journal", "message", "effect", "data_key", "record"),
+    newer_total: ("journal", "state", "timer", "spool"),
+}
+"""A series that appears with its first count looks to Prometheus as if it had never risen, so these are there at once."""
+for _counter, _values in FROM_ZERO.items():
+    for _value in _values:
+        _counter.labels(_value)

@@ -1,16 +1,26 @@
 """What `/ready` looks at: one named check for each part, and which of them nothing works without."""
 
-from redis.asyncio import Redis
+import asyncio
 
 from bot.adapters.openrouter.chain import OpenRouter
+from bot.adapters.postgres.migrations import Standing
 from bot.adapters.postgres.stores import Stores
+from bot.adapters.redis.keyspace import Keyspace
+from bot.ports.failures import Unavailable
 from bot.runtime.breaker import Breaker
 from bot.runtime.flows import Bookshelf
 from bot.runtime.intake import Intake
+from bot.runtime.spooling import Spooling
 from bot.web.health import Check
 
-VITAL = frozenset({"database", "schema", "flows", "intake"})
-"""Without one of these webhooks could not be taken; the others only degrade the service."""
+VITAL = (frozenset({"schema"}), frozenset({"flows"}), frozenset({"intake"}), frozenset({"database", "redis"}))
+"""Webhooks could not be taken when all parts of one of these sets are unwell; anything else only degrades the service.
+
+Without the database they go to the spool in Redis, so only both together are vital."""
+
+
+ASK_SECONDS = 0.8
+"""A database that takes longer is away: less than any check may take, so that it is no other check's failure."""
 
 
 class Unwell(Exception):
@@ -24,12 +34,13 @@ class Readiness:
         self,
         *,
         stores: Stores,
-        redis: Redis,
+        redis: Keyspace,
         shelf: Bookshelf,
         breaker: Breaker,
         model: OpenRouter | None,
         models: tuple[str, ...],
         intake: Intake,
+        spooling: Spooling,
     ) -> None:
         self._stores = stores
         self._redis = redis
@@ -38,16 +49,20 @@ class Readiness:
         self._model = model
         self._models = models
         self._intake = intake
+        self._spooling = spooling
+        self._schema = "not looked at yet"
 
     def checks(self) -> dict[str, Check]:
         return {
             "database": self._check_database,
             "redis": self._check_redis,
             "schema": self._check_schema,
+            "deploy": self._check_deploy,
             "flows": self._check_flows,
             "provider": self._check_provider,
             "model": self._check_model,
             "intake": self._check_intake,
+            "spool": self._check_spool,
         }
 
     async def _check_database(self) -> str:
@@ -55,14 +70,34 @@ class Readiness:
         return "answers"
 
     async def _check_redis(self) -> str:
-        await self._redis.ping()
-        return "answers"
+        return await self._redis.ping()
 
     async def _check_schema(self) -> str:
-        pending = await self._stores.base.pending_migrations()
-        if pending:
-            raise Unwell(f"migrations are pending: {', '.join(pending)}; run `bot migrate`")
-        return "up to date"
+        """While the database is away, what was seen last: that it is away is told by its own check."""
+        schema = await self._standing()
+        if schema is None:
+            return f"as last seen: {self._schema}"
+        if hindrance := schema.hindrance():
+            raise Unwell(hindrance)
+        self._schema = "up to date" if not schema.pending else f"up to date but for {', '.join(schema.pending)}"
+        return self._schema
+
+    async def _check_deploy(self) -> str:
+        """A deploy that is under way, from either side; webhooks can be taken meanwhile."""
+        schema = await self._standing()
+        if schema is None:
+            return "not known while the database is away"
+        if left := schema.outgrown() or schema.unfinished():
+            raise Unwell(left)
+        return f"{len(schema.unknown)} migrations of a newer release" if schema.unknown else "none under way"
+
+    async def _standing(self) -> Standing | None:
+        """None while the database does not say."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._stores.base.standing()
+        except (Unavailable, TimeoutError):
+            return None
 
     async def _check_flows(self) -> str:
         return f"{len(self._shelf.book().flows)} in force"
@@ -85,5 +120,12 @@ class Readiness:
 
     async def _check_intake(self) -> str:
         if self._intake.full:
-            raise Unwell("more events wait than INTAKE_LIMIT allows")
+            bound = "SPOOL_LIMIT" if self._spooling.full else "INTAKE_LIMIT"
+            raise Unwell(f"more events wait than {bound} allows")
         return f"{len(self._intake)} waiting"
+
+    async def _check_spool(self) -> str:
+        """As it was seen less than a second or two ago; whether it can be reached is told by Redis's check."""
+        if self._spooling.in_use:
+            raise Unwell(f"{self._spooling.waiting} webhook events wait in Redis for the database")
+        return "empty"

@@ -114,6 +114,8 @@ def test_values_are_read_by_their_kind() -> None:
         ("BATCH_LIMIT", "0"),
         ("DATABASE_URL", "mysql://x"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis+sentinel://one:26379,two:26379"),
+        ("REDIS_URL", "redis+cluster://one:7000/1"),
         ("MSG91_SENDER_ID", "+919000000001"),
         ("MSG91_SENDER_ID", "12345"),
         ("MSG91_SENDER_ID", "٩١٩٠٠٠٠٠٠٠٠١"),

@@ -3,7 +3,8 @@
 The servers have sessions of their own, so Ctrl-C reaches us and not them, and a server that outlived a killed process
 is found and used again. Any number of processes may share a folder: the last one to leave stops the servers, which a
 shared file lock tells, because the kernel gives it back however a process ends.
-PostgreSQL keeps its defaults, which are durable ones. Redis keeps nothing on disk: it may lose everything (P7).
+PostgreSQL keeps its defaults, which are durable ones. Redis writes what it is told to a file, which reaches the disk
+within a second: accepted webhooks wait in it while PostgreSQL is away. Everything else in it may be lost (P7).
 """
 
 import asyncio
@@ -154,8 +155,8 @@ class _Redis:
     def _launch(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._socket.unlink(missing_ok=True)
-        arguments = [_redis_binary(), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]
-        arguments += ["--save", "", "--appendonly", "no", "--dir", str(self._folder), "--daemonize", "no"]
+        arguments = [redis_binary(), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700"]
+        arguments += ["--save", "", "--appendonly", "yes", "--dir", str(self._folder), "--daemonize", "no"]
         with (self._folder / "log").open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own arguments
                 arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -186,7 +187,8 @@ def _socket_path(folder: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"bot-redis-{digest}.sock"
 
 
-def _redis_binary() -> str:
+def redis_binary() -> str:
+    """The server on the path, or else the wheel's. Raises `EmbeddedError`."""
     found = shutil.which("redis-server") or shutil.which("redis-server", path=str(Path(sys.executable).parent))
     if found is not None:
         return found

@@ -1,7 +1,6 @@
 """`bot doctor`: look at everything a service needs, and say in a line each what is well and what to do."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 
 import aiohttp
 import click
@@ -10,7 +9,7 @@ from bot.adapters.openrouter.chain import OpenRouter
 from bot.adapters.postgres.stores import opened
 from bot.adapters.redis.connection import connect as connect_redis
 from bot.app import read_flows, unlocked
-from bot.commands.migrate import pending
+from bot.commands.migrate import standing
 from bot.config import Settings, demands_of_service
 
 PROVIDER_SECONDS = 10.0
@@ -53,7 +52,7 @@ async def _check_settings(settings: Settings) -> str:
 async def _check_database(settings: Settings) -> str:
     _given(settings.database_url, "DATABASE_URL")
     async with opened(settings.database_url, sql_dir=settings.sql_dir, size=1) as base:
-        if await base.pending_migrations():
+        if (await base.standing()).hindrance():
             return "answers"
         await unlocked(settings, base.keyring)
         return "answers, and ENCRYPTION_KEYS open its keyring"
@@ -61,17 +60,16 @@ async def _check_database(settings: Settings) -> str:
 
 async def _check_schema(settings: Settings) -> str:
     _given(settings.database_url, "DATABASE_URL")
-    names = await pending(settings)
-    if names:
-        raise Unwell(f"migrations are pending: {', '.join(names)}; run `bot migrate`")
-    return "up to date"
+    schema = await standing(settings)
+    if hindrance := schema.hindrance() or schema.outgrown():
+        raise Unwell(hindrance)
+    return schema.unfinished() or "up to date"
 
 
 async def _check_redis(settings: Settings) -> str:
     _given(settings.redis_url, "REDIS_URL")
-    async with aclosing(connect_redis(settings.redis_url, timeout_s=PROVIDER_SECONDS)) as redis:
-        await redis.ping()
-    return "answers"
+    async with connect_redis(settings.redis_url, timeout_s=PROVIDER_SECONDS) as redis:
+        return await redis.ping()
 
 
 async def _check_flows(settings: Settings) -> str:

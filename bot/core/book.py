@@ -1,11 +1,12 @@
 """The rules in force: compiled flows, words, texts and limits, one immutable value with a version."""
 
 from collections.abc import Mapping
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from bot.core.flow import Flow, Localised
+from bot.core.flow import Flow, Localised, Reminder
 from bot.core.triggers import TriggerIndex, index_triggers
 
 DEFAULT_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +57,14 @@ class OpenHours(msgspec.Struct, frozen=True, kw_only=True):
     days: dict[int, tuple[tuple[int, int], ...]] = {}
 
 
+class NoAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """What the customer hears once when nobody took their conversation within `after` seconds, and what comes then."""
+
+    after: float
+    text: Localised
+    then: Literal["wait", "return_to_bot"] = "wait"
+
+
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What `flows/rules.yaml` and the settings say. Words are folded (`core.words.fold`); times are seconds."""
 
@@ -77,6 +86,9 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     quiet_moment: float = 1.0
     quiet_restarts: int = 5
     """How often a further message may put off the question to the model before it is asked all the same."""
+    remind: Reminder | None = None
+    """The reminder of every question whose step says nothing of it."""
+    no_agent: NoAgent | None = None
 
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,13 +5,14 @@ replays
 to the same conversation. What cannot be done is a refusal in the result, never an exception.
 """
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
 
 from bot.core.book import Book
 from bot.core.draft import Draft
-from bot.core.effects import Effect, WithholdMessage
+from bot.core.effects import Effect, ReplyKind, WithholdMessage
 from bot.core.events import (
     AgentAssigned,
     AgentReplied,
@@ -33,7 +34,7 @@ from bot.core.events import (
 from bot.core.fitting import plain
 from bot.core.hearing import apologise, escalate, follow, hear, meet, opt, scene
 from bot.core.ids import MessageId
-from bot.core.interpreter import after_model
+from bot.core.interpreter import after_model, reminder, worded
 from bot.core.messages import Outbound, Text, Value
 from bot.core.modes import held_by_person
 from bot.core.prompt import read_reply
@@ -45,6 +46,9 @@ STOPPED_MARKETING = 131050
 
 DEEDS = AgentReplied | AgentAssigned | EscalationRequested | ConversationResolved | ReturnedToBot
 """What people do to one particular conversation."""
+
+NO_AGENT = "no_agent_in_time"
+"""What the audit log says of a conversation that nobody took in time."""
 
 TIMER_SLACK = 0.5
 """Seconds by which a timer may be early and still count."""
@@ -126,12 +130,19 @@ def _timer_fired(draft: Draft, event: TimerFired) -> None:
         draft.refuse("the timer was stopped")
         return
     draft.stop_timer(event.kind)
-    if event.kind == "quiet":
-        draft.put_question()
-    elif event.kind == "session":
-        _session_timer(draft)
-    else:
-        _conversation_timer(draft)
+    match event.kind:
+        case "quiet":
+            draft.put_question()
+        case "session":
+            _session_timer(draft)
+        case "conversation":
+            _conversation_timer(draft)
+        case "reminder":
+            _reminder_timer(draft)
+        case "no_agent":
+            _no_agent_timer(draft)
+        case _:
+            assert_never(event.kind)
 
 
 def _session_timer(draft: Draft) -> None:
@@ -156,6 +167,41 @@ def _conversation_timer(draft: Draft) -> None:
         return
     if draft.move("expire"):
         draft.close_conversation(by="timeout", expired=True)
+
+
+def _reminder_timer(draft: Draft) -> None:
+    """No answer came: ask for it once. When the service was away until the session was over, so is the flow."""
+    position = draft.flow
+    remind = reminder(draft.book, position) if position is not None else None
+    if position is None or remind is None:
+        draft.refuse("there is no reminder for this question any more")
+    elif draft.at - draft.quiet_since >= draft.rules.session_timeout:
+        draft.refuse("the session is over")
+    else:
+        _say_if_it_reaches(draft, worded(draft.book, remind.text, scene(draft, ""), position.variables), kind="flow")
+
+
+def _no_agent_timer(draft: Draft) -> None:
+    """Nobody took the conversation in time: tell the customer once, note it, and do what the rules say then.
+
+    Who cannot be told stays in the queue in any case: going back to the bot would only hide them.
+    """
+    rule = draft.rules.no_agent
+    if rule is None:
+        draft.refuse("the rules have nothing for this any more")
+        return
+    draft.audit(NO_AGENT, by="bot", detail=draft.department)
+    told = _say_if_it_reaches(draft, worded(draft.book, rule.text, scene(draft, ""), {}), kind="system")
+    if told and rule.then == "return_to_bot":
+        _return(draft, by="timeout")
+
+
+def _say_if_it_reaches(draft: Draft, contents: Sequence[Outbound], *, kind: ReplyKind) -> bool:
+    """Say something that the customer did not just ask for; a refusal when it could not reach them."""
+    if not contents or not all(_may_reach(draft, content) for content in contents):
+        return False
+    draft.say(*contents, kind=kind)
+    return True
 
 
 # --- model -----------------------------------------------------------------------------------------------------------
@@ -288,10 +334,14 @@ def _resolved(draft: Draft, event: ConversationResolved) -> None:
 
 
 def _returned(draft: Draft, event: ReturnedToBot) -> None:
+    _return(draft, by=event.by)
+
+
+def _return(draft: Draft, *, by: str) -> None:
     if not draft.move("return"):
         return
     draft.agent = ""
-    draft.audit("returned_to_bot", by=event.by)
+    draft.audit("returned_to_bot", by=by)
 
 
 def _merged(draft: Draft, event: CustomerMerged) -> None:

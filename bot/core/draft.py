@@ -15,7 +15,7 @@ from bot.core.effects import (
 )
 from bot.core.events import Envelope, ModelUse, TimerKind
 from bot.core.flow import FlowPosition, in_language
-from bot.core.hours import local
+from bot.core.hours import local, opens_at
 from bot.core.ids import ConversationId, EffectId, MessageId, TimerId, new_id
 from bot.core.messages import Inbound, Outbound, spoken
 from bot.core.modes import Mode, Move, moved
@@ -43,7 +43,7 @@ class Draft:
         self.session = conversation.session
         self.session_started_at = conversation.session_started_at
         self.heard_at = conversation.heard_at
-        self.flow: FlowPosition | None = conversation.flow
+        self._flow: FlowPosition | None = conversation.flow
         self.asking: Asking | None = conversation.asking
         self.turns = conversation.turns
         self.timers: dict[TimerKind, TimerId] = dict(conversation.timers)
@@ -63,7 +63,7 @@ class Draft:
             session=self.session,
             session_started_at=self.session_started_at,
             heard_at=self.heard_at,
-            flow=self.flow,
+            flow=self._flow,
             asking=self.asking,
             turns=self.turns,
             timers=self.timers,
@@ -88,8 +88,19 @@ class Draft:
         if mode is None:
             self.refuse(f"{move} is not possible while the conversation is {self.mode}")
             return False
-        self.mode = mode
+        before, self.mode = self.mode, mode
+        self._wait_for_agent(before)
         return True
+
+    @property
+    def flow(self) -> FlowPosition | None:
+        return self._flow
+
+    @flow.setter
+    def flow(self, position: FlowPosition | None) -> None:
+        """Go on, or leave the flow: nobody waits any more for the answer that a reminder was to ask for."""
+        self._flow = position
+        self.stop_timer("reminder")
 
     # --- the transcript ----------------------------------------------------------------------------------------------
 
@@ -192,6 +203,16 @@ class Draft:
         timer = self.timers.pop(kind, None)
         if timer is not None:
             self.effects.append(StopTimer(id=timer))
+
+    def _wait_for_agent(self, before: Mode) -> None:
+        """In the queue the time runs until somebody takes the conversation; outside business hours it stands still."""
+        if self.mode != "queue":
+            self.stop_timer("no_agent")
+            return
+        rule = self.rules.no_agent
+        begins = opens_at(self.rules.hours, self.at) if rule else None
+        if before != "queue" and rule is not None and begins is not None:
+            self.start_timer("no_agent", begins + rule.after)
 
     def _arm(self, kind: TimerKind, due: float) -> None:
         if kind not in self.timers:

@@ -11,7 +11,10 @@ import msgspec
 from bot.core.ids import ConversationId, EffectId, MessageId, TimerId
 from bot.core.messages import Inbound, Outbound, Value
 
-TimerKind = Literal["quiet", "session", "conversation"]
+TimerKind = Literal["quiet", "session", "conversation", "reminder", "no_agent"]
+"""What a timer is for: ask a model, end the session, end the conversation, remind the customer of a question, tell them
+that no agent took the conversation in time.
+"""
 ModelFailure = Literal["unavailable", "account", "budget", "refused", "invalid", "timeout"]
 """Why no model answered: all down; account or key stopped; a spending cap; content policy; our request; the
 deadline."""

@@ -52,6 +52,17 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     type: AnswerType = ""
 
 
+class Reminder(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said once when a question stays without an answer for `after` seconds."""
+
+    after: float
+    text: Localised
+
+
+Remind = Reminder | Literal["default", "none"]
+"""What a step that waits has to say of it: a reminder of its own, that of the rules, or that there is none."""
+
+
 class Ask(Op, frozen=True, kw_only=True):
     """An `input` step: put the question, wait, validate, store. `otherwise` is an index, or None to escalate."""
 
@@ -61,6 +72,7 @@ class Ask(Op, frozen=True, kw_only=True):
     retry: Localised
     attempts: int
     otherwise: int | None
+    remind: Remind = "default"
 
 
 class Goto(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +120,7 @@ class Menu(Op, frozen=True, kw_only=True):
     retry: Localised
     attempts: int
     otherwise: int | None
+    remind: Remind = "default"
 
 
 class Branch(Op, frozen=True, kw_only=True):

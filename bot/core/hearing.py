@@ -20,6 +20,7 @@ from bot.core.interpreter import (
     answer,
     begin,
     offers,
+    reminder,
 )
 from bot.core.language import written_language
 from bot.core.messages import Choice, Inbound, Location, Media, Other, Outbound, Tap, Text
@@ -202,7 +203,9 @@ def follow(draft: Draft, turnout: Turnout) -> None:
     if turnout.language:
         draft.customer = msgspec.structs.replace(draft.customer, language=turnout.language)
     match turnout.outcome:
-        case Waiting() | Ended():
+        case Waiting():
+            await_answer(draft)
+        case Ended():
             return
         case Escalated(department=department, reason=reason, announced=announced):
             escalate(draft, department=department, reason=reason, say=not announced)
@@ -212,6 +215,13 @@ def follow(draft: Draft, turnout: Turnout) -> None:
             draft.flow = None
             draft.counted.append("over_budget")
             apologise(draft)
+
+
+def await_answer(draft: Draft) -> None:
+    """The flow waits for the customer from now on: let a reminder come if one is to come."""
+    remind = reminder(draft.book, draft.flow) if draft.flow is not None else None
+    if remind is not None:
+        draft.start_timer("reminder", draft.at + remind.after)
 
 
 def escalate(draft: Draft, *, reason: str, department: str = "general", by: str = "", say: bool = True) -> bool:

@@ -28,6 +28,7 @@ from bot.core.flow import (
     Localised,
     Menu,
     Operation,
+    Reminder,
     Say,
     Scalar,
     SetValues,
@@ -152,6 +153,21 @@ def offers(book: Book, position: FlowPosition, heard: Heard) -> bool:
     return (
         isinstance(waiting, Menu) and chosen_reply(waiting, heard.text, heard.choice_id, position.variables) is not None
     )
+
+
+def reminder(book: Book, position: FlowPosition) -> Reminder | None:
+    """What is to be said when the question that waits at `position` stays without an answer."""
+    _, waiting = _waiting(book, position)
+    if not isinstance(waiting, Ask | Menu) or waiting.remind == "none":
+        return None
+    return book.rules.remind if waiting.remind == "default" else waiting.remind
+
+
+def worded(book: Book, text: Localised, scene: Scene, variables: Mapping[str, Scalar]) -> tuple[Outbound, ...]:
+    """`text` in the customer's language, filled in as a step of a flow with these variables would fill it."""
+    language = _spoken_language(book, scene, variables)
+    known = {**_surroundings(scene, language), **variables}
+    return plain(fill(in_language(text, language, book.rules.default_language), known))
 
 
 def _waiting(book: Book, position: FlowPosition) -> tuple[Flow | None, Operation | None]:
@@ -325,10 +341,7 @@ class _Run:
         return verdict.holds
 
     def _spoken_language(self) -> str:
-        chosen = self.variables.get("language")
-        if isinstance(chosen, str) and chosen in self.book.rules.languages:
-            return chosen
-        return self.scene.language or self.book.rules.default_language
+        return _spoken_language(self.book, self.scene, self.variables)
 
     def _text(self, text: Localised) -> str:
         return fill(in_language(text, self._spoken_language(), self.book.rules.default_language), self.known)
@@ -336,6 +349,14 @@ class _Run:
     def _own_text(self, name: str) -> str:
         rules = self.book.rules
         return in_language(rules.texts.get(name, {}), self._spoken_language(), rules.default_language)
+
+
+def _spoken_language(book: Book, scene: Scene, variables: Mapping[str, Scalar]) -> str:
+    """The one that the flow chose, else the customer's."""
+    chosen = variables.get("language")
+    if isinstance(chosen, str) and chosen in book.rules.languages:
+        return chosen
+    return scene.language or book.rules.default_language
 
 
 def _surroundings(scene: Scene, language: str) -> dict[str, object]:

@@ -77,17 +77,29 @@ class Outbox(Protocol):
         ...
 
     async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
-        """Claim messages of replicas that are gone: whole conversations, in order, skipping what others hold.
+        """Claim messages of other replicas that are gone: whole conversations, in order, skipping what others hold.
 
         `token` (63 random bits) names this call: again with the same token, after its answer was lost, it gives what it
         claimed the first time.
         """
         ...
 
-    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
-        """Those of `customers` with unsent messages that are not claimed by `me`: new ones have to line up."""
+    async def behind(
+        self, me: str, customers: Sequence[CustomerId], *, claiming: int | None = None
+    ) -> Sequence[CustomerId]:
+        """Those of `customers` with unsent messages that are not claimed by `me`: new ones have to line up.
+
+        `claiming` is the token of a call of `orphans` that was not answered yet: what it claims counts as another's.
+        """
+        ...
+
+    async def let_go(self, me: str, ids: Sequence[MessageId]) -> None:
+        """Those of `ids` that are still claimed by `me` are anybody's from now on."""
         ...
 
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
-        """Those of `ids` that are still claimed by `me`, their claims confirmed."""
+        """Those of `ids` that are still claimed by `me`, their claims confirmed.
+
+        What somebody else has claimed comes first: a message of ours behind such a one is given up, and is anybody's.
+        """
         ...

@@ -1,5 +1,6 @@
 """Who lives: the claims of a replica that is gone are for whoever sweeps first (P6)."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -9,3 +10,7 @@ class Replicas(Protocol):
         ...
 
     async def leave(self, me: str) -> None: ...
+
+    async def others(self, me: str) -> Sequence[str]:
+        """Who lives beside `me`."""
+        ...

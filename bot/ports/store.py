@@ -8,12 +8,18 @@ from bot.ports.record import Record
 
 
 class Loaded(Record, frozen=True, kw_only=True):
-    """A customer as stored. `state` is sealed, None before the first commit. `merged_into` says who absorbed them."""
+    """A customer as stored. `state` is sealed, None before the first commit and after an operator gave it up.
+
+    `merged_into` says who absorbed them; `language` and `opted_out` are what the customer's row shows beside the state.
+    """
 
     version: int
     state: bytes | None
     data_key: bytes
     merged_into: CustomerId | None = None
+    language: str = ""
+    opted_out: bool = False
+    parked: bool = False
 
 
 class ConversationRow(Record, frozen=True, kw_only=True):

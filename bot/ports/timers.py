@@ -15,5 +15,8 @@ class DueTimer(Record, frozen=True, kw_only=True):
 
 class Timers(Protocol):
     async def due(self, until: float, limit: int) -> Sequence[DueTimer]:
-        """Timers due at `until`, earliest first. They stay until the step that heard of them commits."""
+        """Timers due at `until`, earliest first. They stay until the step that heard of them commits.
+
+        Left out are parked customers, and those in whose journal a fired timer waits to be applied: it may be this one.
+        """
         ...

@@ -3,13 +3,17 @@
 from collections import deque
 from typing import Literal
 
-from bot.core.ids import CustomerId
+from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation
 from bot.ports.keys import Sealer
 from bot.runtime.letters import Letter
 
 Phase = Literal["idle", "ready", "seating", "reading", "fetching", "committing", "resting"]
 """`ready`: will step soon; `resting`: waits after a failure; the others wait for the store."""
+
+
+UNKNOWN = JournalSeq(0)
+"""No letter in particular: numbers begin at 1."""
 
 
 class Actor:
@@ -21,9 +25,11 @@ class Actor:
         "data_key",
         "doubted",
         "failures",
+        "hinted",
         "lease_until",
         "mailbox",
         "phase",
+        "puzzled_at",
         "read_again",
         "sealed_identities",
         "sealer",
@@ -47,6 +53,10 @@ class Actor:
         self.lease_until = 0.0
         self.touched_at = 0.0
         self.failures = 0
+        self.puzzled_at: float | None = None
+        """When (monotonic) it first met something that only a newer release knows."""
+        self.hinted = UNKNOWN
+        """A letter that another replica passed on, for whoever has the seat if it is not ours."""
 
     @property
     def busy(self) -> bool:
@@ -81,6 +91,15 @@ class Actor:
                 self.mailbox.append(letter)
             elif letter.seq not in known:
                 self.read_again = True
+
+    def look_again(self, first: JournalSeq) -> None:
+        """There may be letters in the journal that the mailbox was not told of. Whoever knows of one that comes before
+        the mailbox's last spares a commit that would be refused.
+        """
+        self.hinted = first
+        if first != UNKNOWN and self.mailbox and first < self.mailbox[-1].seq:
+            self.mailbox.clear()
+        self.read_again = True
 
     def reread(self) -> None:
         """The mailbox is not the beginning of what is unread: the journal has it all in order."""

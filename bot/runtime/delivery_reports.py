@@ -1,5 +1,8 @@
 """Delivery reports: noted in groups, without an actor. A failure that is for good becomes an event of the
 conversation.
+
+While the store is away, or such an event cannot be journalled in time, reports go to the spool (P8). They need no
+order: a status never goes backwards, and a report that comes again tells of its failure again.
 """
 
 import asyncio
@@ -14,6 +17,8 @@ from bot.ports.failures import Unavailable
 from bot.ports.outbox import FailedReport, Outbox, ReportResult
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group
+from bot.runtime.spooled import SpooledReport
+from bot.runtime.spooling import Spooling
 from bot.wire.msg91.reports import DeliveryReport
 
 TellFailed = Callable[[Sequence[FailedReport]], Awaitable[None]]
@@ -27,8 +32,9 @@ class _Batch(msgspec.Struct):
 
 
 class Reports:
-    def __init__(self, *, outbox: Outbox, clock: Clock, most: int) -> None:
+    def __init__(self, *, outbox: Outbox, spooling: Spooling, clock: Clock, most: int) -> None:
         self._outbox = outbox
+        self._spooling = spooling
         self._clock = clock
         self._tell_failed: TellFailed | None = None
         self._on_proof: Callable[[MessageId], None] = lambda _: None
@@ -54,11 +60,10 @@ class Reports:
         self._group.add(batch)
         return await batch.done
 
-    async def drained(self) -> None:
-        await self._group.drained()
-
-    async def _note(self, batches: Sequence[_Batch]) -> Sequence[int]:
-        reports = [report for batch in batches for report in batch.reports]
+    async def apply(self, reports: Sequence[DeliveryReport]) -> Sequence[bool]:
+        """Note reports and publish what they changed, however long that takes; of each, whether it had been seen
+        before. Safe to repeat. Raises as the outbox does.
+        """
         try:
             result = await self._outbox.report(reports, self._clock.now())
         except Unavailable:
@@ -66,8 +71,20 @@ class Reports:
             raise
         await self._publish(result)
         metrics.duplicates_total.inc(sum(result.repeated))
-        repeated = iter(result.repeated)
+        return result.repeated
+
+    async def drained(self) -> None:
+        await self._group.drained()
+
+    async def _note(self, batches: Sequence[_Batch]) -> Sequence[int]:
+        reports = [report for batch in batches for report in batch.reports]
+        seen = await self._spooling.either(lambda: self.apply(reports), [self._spooled(report) for report in reports])
+        repeated = iter(seen or ())
         return [sum(itertools.islice(repeated, len(batch.reports))) for batch in batches]
+
+    def _spooled(self, report: DeliveryReport) -> SpooledReport:
+        at = self._clock.now() if report.at is None else report.at
+        return SpooledReport(report=msgspec.structs.replace(report, at=at))
 
     async def _publish(self, result: ReportResult) -> None:
         for message in result.accepted_messages:

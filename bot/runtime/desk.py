@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from bot.core.effects import SendMessage
 from bot.core.events import Event, NoticeRequested, PreferencesChanged, Sender
 from bot.core.ids import ConversationId, CustomerId
 from bot.core.messages import Outbound
@@ -16,12 +15,20 @@ from bot.runtime.clock import Clock
 from bot.runtime.flows import Bookshelf
 from bot.runtime.intake import Intake
 from bot.runtime.letters import event_key
-from bot.runtime.registry import Outcome, Registry
+from bot.runtime.registry import Registry
+from bot.runtime.watching import Outcome, Told
 
 WAIT_SECONDS = 5.0
 """How long a caller waits for a deed to be applied before it is told that this is pending."""
 REMEMBERED = 10_000
 """Results kept for callers that use a key again."""
+
+
+class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
+    """A deed that was posted: the result to come, and what watches for it, here or at the replica with the seat."""
+
+    done: asyncio.Future[ActResult]
+    told: Told
 
 
 class Acting:
@@ -44,7 +51,7 @@ class Acting:
         self._shelf = shelf
         self._clock = clock
         self._results: dict[bytes, ActResult] = {}
-        self._under_way: dict[bytes, asyncio.Future[ActResult]] = {}
+        self._under_way: dict[bytes, UnderWay] = {}
 
     async def act(self, conversation: ConversationId, deed: Deed, *, key: str) -> ActResult:
         customer = await self._directory.holder(conversation)
@@ -96,27 +103,27 @@ class Acting:
         """Callers that come with the same key at the same time wait for the same result."""
         if key in self._results:
             return self._results[key]
-        done = self._under_way.get(key) or self._begin(customer, event, key)
+        under_way = self._under_way.get(key) or self._begin(customer, event, key)
         try:
-            return await asyncio.wait_for(asyncio.shield(done), WAIT_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(under_way.done), WAIT_SECONDS)
         except TimeoutError:
             return ActResult(status="pending")
         finally:
-            self._registry.unwatch(key)
+            self._registry.watching.unwatch(key, under_way.told)
             self._under_way.pop(key, None)
 
-    def _begin(self, customer: CustomerId, event: Event, key: bytes) -> asyncio.Future[ActResult]:
+    def _begin(self, customer: CustomerId, event: Event, key: bytes) -> UnderWay:
         done: asyncio.Future[ActResult] = asyncio.get_running_loop().create_future()
-        self._under_way[key] = done
 
         def settle(result: ActResult) -> None:
             if not done.done():
                 done.set_result(result)
                 self._remember(key, result)
 
-        self._registry.watch(key, lambda outcome: settle(_result(outcome)))
+        under_way = self._under_way[key] = UnderWay(done=done, told=lambda outcome: settle(_result(outcome)))
+        self._registry.watching.watch(customer, key, under_way.told)
         self._intake.post(customer, event, key=key, done=_journalled(settle))
-        return done
+        return under_way
 
     def _remember(self, key: bytes, result: ActResult) -> None:
         if len(self._results) >= REMEMBERED:
@@ -140,7 +147,6 @@ def _journalled(settle: Callable[[ActResult], None]) -> Callable[[bool | Excepti
 
 
 def _result(outcome: Outcome) -> ActResult:
-    messages = tuple(effect.id for effect in outcome.effects if isinstance(effect, SendMessage))
     if outcome.refusal:
-        return ActResult(status="refused", reason=outcome.refusal, messages=messages)
-    return ActResult(status="done", messages=messages)
+        return ActResult(status="refused", reason=outcome.refusal, messages=outcome.messages)
+    return ActResult(status="done", messages=outcome.messages)

@@ -20,8 +20,7 @@ class Dispatch:
         self._delivery = delivery
         self._thinking = thinking
         self._wheel = wheel
-        self._ours_at_once = Claims(message=me, head_status="sending", effect=me)
-        self._ours_in_line = Claims(message=me, head_status="pending", effect=me)
+        self._me = me
         self._unclaimed = Claims(message=NOBODY, head_status="pending", effect=me)
 
     def claims(self, customer: CustomerId) -> Claims:
@@ -29,7 +28,12 @@ class Dispatch:
         if not self._delivery.room(customer):
             self._delivery.spilled.add(customer)
             return self._unclaimed
-        return self._ours_at_once if self._delivery.idle(customer) else self._ours_in_line
+        return Claims(
+            message=self._me,
+            head_status="sending" if self._delivery.idle(customer) else "pending",
+            effect=self._me,
+            confirmations=self._delivery.gate.confirmations,
+        )
 
     def publish(
         self, customer: CustomerId, conversation: Conversation, effects: Sequence[Effect], claims: Claims
@@ -42,7 +46,9 @@ class Dispatch:
         for effect in effects:
             match effect:
                 case SendMessage():
-                    if claims is not self._unclaimed:
+                    if self._is_doubtful(customer, claims):
+                        self._delivery.spilled.give_up(customer, effect.id)
+                    elif claims is not self._unclaimed:
                         self._delivery.send(customer, known.phone or known.user_id, effect, marked=marked)
                     marked = False
                 case AskModel():
@@ -55,3 +61,12 @@ class Dispatch:
                     metrics.escalations_total.inc()
                 case _:
                     pass
+
+    def _is_doubtful(self, customer: CustomerId, claims: Claims) -> bool:
+        """Around the commit this replica was silent for so long that others may have taken over what it promised, or
+        messages that come before it.
+        """
+        if claims is self._unclaimed:
+            return False
+        gate, spilled = self._delivery.gate, self._delivery.spilled
+        return gate.asking or claims.confirmations != gate.confirmations or customer in spilled.since

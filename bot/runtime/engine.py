@@ -20,6 +20,7 @@ from bot.ports.directory import Directory
 from bot.ports.effects import Effects
 from bot.ports.failures import Unavailable
 from bot.ports.flow_versions import FlowVersions
+from bot.ports.hints import Hints
 from bot.ports.journal import Journal
 from bot.ports.keys import Vault
 from bot.ports.outbox import Outbox
@@ -28,6 +29,7 @@ from bot.ports.parking import Parking
 from bot.ports.quarantine import Quarantine
 from bot.ports.replicas import Replicas
 from bot.ports.seats import Seats
+from bot.ports.spool import Spool
 from bot.ports.store import Store
 from bot.ports.timers import Timers
 from bot.runtime.breaker import Breaker, BreakerState, ignore_change
@@ -35,11 +37,15 @@ from bot.runtime.clock import Clock
 from bot.runtime.delivery_reports import Reports
 from bot.runtime.desk import Acting
 from bot.runtime.dispatch import Dispatch
+from bot.runtime.draining import Draining
 from bot.runtime.flows import Bookshelf
+from bot.runtime.hints import Hinting
 from bot.runtime.intake import Intake
+from bot.runtime.journalling import Journalling
 from bot.runtime.letters import event_key
 from bot.runtime.outbox import Delivery, Limits
 from bot.runtime.registry import Around, Registry
+from bot.runtime.spooling import Spooling
 from bot.runtime.sweep import Sweep, Watch
 from bot.runtime.tasks import Tasks
 from bot.runtime.thinking import Caps, Outcome, Thinking
@@ -65,6 +71,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     replicas: Replicas
     flow_versions: FlowVersions
     seats: Seats
+    hints: Hints
+    spool: Spool
     channel: Channel
     model: Model | None
     vault: Vault
@@ -78,6 +86,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_limit: int
     batch_limit: int
     intake_limit: int
+    spool_limit: int
+    accept_timeout: float
     breaker_failures: int
     """Failures of the provider in a row that open its breaker."""
     breaker_seconds: float
@@ -118,7 +128,10 @@ class Engine:
             clock=clock.monotonic,
             on_change=on_breaker,
         )
-        self.reports = Reports(outbox=ports.outbox, clock=clock, most=sizes.batch_limit)
+        self.spooling = Spooling(
+            spool=ports.spool, vault=ports.vault, clock=clock, limit=sizes.spool_limit, within=sizes.accept_timeout
+        )
+        self.reports = Reports(outbox=ports.outbox, spooling=self.spooling, clock=clock, most=sizes.batch_limit)
         self.wheel = TimerWheel(clock=clock, fire=self._timer_fired)
         self.delivery = Delivery(
             channel=ports.channel,
@@ -139,18 +152,26 @@ class Engine:
             customer_hash=lambda customer: ports.vault.fingerprint("model_user", str(customer)).hex(),
             answered=self._answered,
         )
+        self.hinting = Hinting(hints=ports.hints, me=me, clock=clock)
         self.registry = self._registry(sizes)
-        self.intake = Intake(
+        self.journalling = Journalling(
             journal=ports.journal,
             directory=ports.directory,
+            vault=ports.vault,
+            tell=self.registry.tell,
+            clock=clock,
+        )
+        self.intake = Intake(
+            journalling=self.journalling,
+            spooling=self.spooling,
             quarantine=ports.quarantine,
             reports=self.reports,
             vault=ports.vault,
-            tell=self.registry.tell,
             clock=clock,
             limit=sizes.intake_limit,
             most=sizes.batch_limit,
         )
+        self.draining = self._draining(sizes)
         self.reports.connect(failed=self.delivery.reported_failed, proven=self.delivery.proofs.reported)
         self.desk = Acting(
             intake=self.intake,
@@ -161,14 +182,17 @@ class Engine:
             clock=clock,
         )
         self.sweep = self._sweep(sizes, watches)
+        self.hinting.connect(registry=self.registry, departed=self._departed)
 
     async def start(self, *, sweeping: bool = True) -> None:
         """The first sweep, and from then on one a second, unless the caller wants to sweep for itself."""
         await self.sweep.round()
         self.delivery.start()
         self.thinking.start()
+        self.tasks.spawn(self.hinting.listen(), "hints")
         if sweeping:
             self.tasks.spawn(self.sweep.run(), "sweep")
+            self.tasks.spawn(self.draining.run(), "spool")
 
     async def stop(self, drain_seconds: float) -> None:
         """Drain to the deadline and let go of everything. Nothing new may be accepted any more. Safe to call twice."""
@@ -189,8 +213,10 @@ class Engine:
         await self.tasks.cancel()
         with contextlib.suppress(Unavailable):
             await self._ports.replicas.leave(self.me)
+            await self.hinting.depart(await self._ports.replicas.others(self.me))
 
     async def _drain(self, seconds: float) -> None:
+        self.draining.stop()
         await self.intake.drained()
         await self.reports.drained()
         await self.registry.drained()
@@ -220,10 +246,25 @@ class Engine:
                 merged=self._merged,
                 fetch_flow=self.shelf.fetch,
                 taken_over=self.delivery.spilled.line_up,
+                elsewhere=self.hinting.elsewhere,
             ),
             lease_seconds=sizes.lease_seconds,
             mailbox_limit=sizes.mailbox_limit,
             commit_most=sizes.batch_limit,
+        )
+
+    def _draining(self, sizes: Sizes) -> Draining:
+        ports = self._ports
+        return Draining(
+            me=self.me,
+            spool=ports.spool,
+            spooling=self.spooling,
+            journalling=self.journalling,
+            reports=self.reports,
+            quarantine=ports.quarantine,
+            vault=ports.vault,
+            clock=self.clock,
+            most=sizes.batch_limit,
         )
 
     def _sweep(self, sizes: Sizes, watches: Sequence[Watch]) -> Sweep:
@@ -249,8 +290,13 @@ class Engine:
     def _merged(self) -> None:
         self.intake.forget()
 
-    def _timer_fired(self, customer: CustomerId, event: TimerFired, key: bytes) -> None:
-        self.intake.post(customer, event, key=key)
+    def _departed(self) -> None:
+        self.tasks.spawn(self.sweep.left_behind(), "departed")
+
+    def _timer_fired(
+        self, customer: CustomerId, event: TimerFired, *, key: bytes, done: Callable[[bool | Exception], None]
+    ) -> None:
+        self.intake.post(customer, event, key=key, done=done)
 
     def _answered(self, customer: CustomerId, outcome: Outcome) -> None:
         self.intake.post(customer, outcome, key=event_key("ask", outcome.ask_id))

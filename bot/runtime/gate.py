@@ -25,7 +25,12 @@ class Gate:
         self._held: deque[Lane] = deque()
         self._release_scheduled = False
         self._paused_until = 0.0
-        self._ours_until = float("inf")
+        self._ours_until = float("-inf")
+        """Nothing is ours before the first sign of life."""
+        self.confirmations = 0
+        """How often it was asked what is still ours: what was claimed before the last time may be somebody else's."""
+        self.asking = False
+        """It is being asked at this moment."""
 
     def shut(self) -> bool:
         return self._clock.monotonic() < self._paused_until or self.lapsed or self._breaker.state == "open"

@@ -134,6 +134,14 @@ class Delivery:
 
     async def confirm(self) -> None:
         """After a pause longer than the lease: drop what others have claimed meanwhile, and line up behind it."""
+        self.gate.confirmations += 1
+        self.gate.asking = True
+        try:
+            await self._confirm()
+        finally:
+            self.gate.asking = False
+
+    async def _confirm(self) -> None:
         asked = [parcel.id for lane in self._lanes.values() for parcel in lane.parcels]
         lost = set(asked) - set(await self._store.still_mine(self._me, asked)) if asked else set()
         for message in lost:
@@ -164,10 +172,15 @@ class Delivery:
         )
 
     def put(self, parcel: Parcel) -> None:
-        """Take a committed message as the store has it; one without a number of ours goes out from the default one."""
+        """Take a committed message as the store has it; one without a number of ours goes out from the default one.
+
+        What is here already is not taken twice: a claim whose answer was late may bring it again.
+        """
         parcel.number = parcel.number or self._default_number
-        self._count += 1
         lane = self._lanes.get(parcel.customer)
+        if lane is not None and lane.knows(parcel):
+            return
+        self._count += 1
         if lane is not None:
             lane.parcels.append(parcel)
             return
@@ -191,7 +204,7 @@ class Delivery:
         wait = max(parcel.not_before - now, self._pacing.wait(parcel.recipient, now))
         if wait > 0:
             self._clock.later(wait, lambda: self._next(lane))
-        elif not parcel.marked:
+        elif not parcel.marked and not self.gate.lapsed:
             self._mark(lane, parcel)
         elif self.gate.shut():
             self.gate.hold(lane)
@@ -241,6 +254,10 @@ class Delivery:
             return
         try:
             await self._limiter.acquire()
+            if self.gate.lapsed or not lane.heads(parcel.id):  # the process stood still meanwhile
+                self._breaker.abandoned()
+                self.gate.hold(lane)
+                return
             if parcel.uncertain:
                 metrics.uncertain_sends_total.inc()
                 parcel.uncertain = False
@@ -274,8 +291,7 @@ class Delivery:
 
     def _accepted(self, lane: Lane, parcel: Parcel, outcome: Accepted) -> None:
         metrics.sent_total.inc()
-        now = self._clock.now()
-        seconds = max(0.0, now - parcel.caused_at)
+        seconds = max(0.0, (now := self._clock.now()) - parcel.caused_at)
         metrics.reply_seconds_by_kind[parcel.kind].observe(seconds)
         self._done(
             lane,
@@ -309,20 +325,18 @@ class Delivery:
         this one, and a customer may see at most one twice.
         """
         self.proofs.tried.pop(note.id, None)
-        if not lane.heads(note.id):  # another replica took it over meanwhile
-            self._notes.add((lane, (note,)))
-            return
-        lane.parcels.popleft()
-        self._count -= 1
-        if not lane.parcels:
-            self._notes.add((lane, (note,)))
-            return
-        head = lane.parcels[0]
-        if head.marked or self._stopping or self._pacing.wait(head.recipient, note.at) > 0:
-            self._notes.add((lane, (note,)))
-            return
-        head.marked = True
-        self._notes.add((lane, (note, SendNote(id=head.id, status="sending", at=note.at))))
+        if lane.heads(note.id):  # or else another replica took it over meanwhile
+            lane.parcels.popleft()
+            self._count -= 1
+            head = lane.parcels[0] if lane.parcels else None
+            if head is not None and self._may_mark(head, note.at):
+                head.marked = True
+                self._notes.add((lane, (note, SendNote(id=head.id, status="sending", at=note.at))))
+                return
+        self._notes.add((lane, (note,)))
+
+    def _may_mark(self, head: Parcel, at: float) -> bool:
+        return not (head.marked or self._stopping or self.gate.lapsed or self._pacing.wait(head.recipient, at) > 0)
 
     def _proved(self, lane: Lane, message: MessageId) -> None:
         self._done(lane, SendNote(id=message, status="sent", at=self._clock.now()))
@@ -348,25 +362,24 @@ class Delivery:
         if self._gave_up(parcel):
             self._fail(lane, parcel, outcome.reason, outcome.code)
             return
-        chance = self._clock.seed() / 2**64
         delay = send_delay(
             max(1, parcel.attempts),
             recipient=outcome.scope == "recipient",
             retry_after=outcome.retry_after,
-            chance=chance,
+            chance=self._clock.seed() / 2**64,
         )
         now = self._clock.now()
         parcel.not_before = now + delay
+        parcel.marked = parcel.uncertain or self.gate.lapsed  # another may be sending it: never say that nobody is
         note = SendNote(
             id=parcel.id,
-            status="sending" if parcel.uncertain else "pending",
+            status="sending" if parcel.marked else "pending",
             at=now,
             reason=outcome.reason,
             code=outcome.code,
             attempts=parcel.attempts,
             retry_at=parcel.not_before,
         )
-        parcel.marked = parcel.uncertain
         self._notes.add((lane, (note,)))
 
     # --- notes -------------------------------------------------------------------------------------------------------

@@ -35,3 +35,11 @@ class Lane(msgspec.Struct, kw_only=True, eq=False):
     def heads(self, message: MessageId) -> bool:
         """Whether this message is the one that goes next or is out."""
         return bool(self.parcels) and self.parcels[0].id == message
+
+    def knows(self, parcel: Parcel) -> bool:
+        """Whether this message waits here already; what it may have gone through elsewhere meanwhile is noted then."""
+        for known in self.parcels:
+            if known.id == parcel.id:
+                known.uncertain |= parcel.uncertain
+                return True
+        return False

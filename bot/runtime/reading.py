@@ -21,9 +21,13 @@ READ_AT_ONCE = 64
 class Unopened(Exception):
     """No key opens the journal row `seq`, or what is in it is no envelope."""
 
-    def __init__(self, seq: JournalSeq) -> None:
-        super().__init__("the journal row cannot be opened")
+    def __init__(self, seq: JournalSeq, told: str = "the journal row cannot be opened") -> None:
+        super().__init__(told)
         self.seq = seq
+
+
+class Newer(Unopened):
+    """The journal row `seq` is whole and ours, but this release does not know what it says: a newer one wrote it."""
 
 
 class Reading:
@@ -59,6 +63,9 @@ class Reading:
         """The letter in a journal row. Raises `Unopened`."""
         try:
             envelope = decode_envelope(self._vault.open(row.sealed, row.dedup))
+        except msgspec.ValidationError:
+            metrics.newer_total.labels("journal").inc()
+            raise Newer(row.seq, "this release does not know the event in the journal row") from None
         except (ValueError, msgspec.DecodeError):
             metrics.sealed_bad_total.labels("journal").inc()
             raise Unopened(row.seq) from None

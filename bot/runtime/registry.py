@@ -18,22 +18,24 @@ from bot.core.book import Book
 from bot.core.conversation import Step, needs_flow, step
 from bot.core.effects import Effect
 from bot.core.ids import CustomerId, JournalSeq
-from bot.core.state import Conversation, decode_conversation
+from bot.core.state import Conversation
 from bot.ports.directory import Directory
 from bot.ports.journal import Journal
 from bot.ports.keys import Vault
-from bot.ports.parking import Parking
+from bot.ports.parking import STATE, Parking
 from bot.ports.seats import Seat, Seats
 from bot.ports.store import Loaded, Store
-from bot.runtime.actor import Actor
+from bot.runtime.actor import UNKNOWN, Actor
 from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
 from bot.runtime.letters import Letter
-from bot.runtime.reading import Reading, Unopened
+from bot.runtime.reading import Newer, Reading, Unopened
 from bot.runtime.seating import Seating, TakenOver
 from bot.runtime.setbacks import Setbacks
+from bot.runtime.stored import Unreadable, opened
 from bot.runtime.tasks import Tasks
-from bot.runtime.writer import STATE_CONTEXT, Claims, Writer
+from bot.runtime.watching import Watching
+from bot.runtime.writer import Claims, Writer
 
 STEPS_AT_ONCE = 32
 """Letters of one customer applied in one commit."""
@@ -43,19 +45,14 @@ ACTORS_AT_ONCE = 128
 log = logging.getLogger(__name__)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a letter came to, for whoever waits for it."""
-
-    refusal: str
-    effects: tuple[Effect, ...]
-
-
 class Around(msgspec.Struct, frozen=True, kw_only=True):
     """What the registry needs of its neighbours.
 
     `claims`: who performs what a customer's next commit asks for. `publish`: perform the effects of a commit. `merged`:
     identities moved. `fetch_flow(digest, then)`: get a pinned flow version the book lacks, and call back. `taken_over`:
     these customers' states may have been written elsewhere, and their messages may still be on their way there.
+    `elsewhere(owner, customer, first, watched)`: another replica has the seat of a customer whose letters wait, among
+    them `first` (0: not known) and those under the keys `watched`, for which somebody here waits.
     """
 
     book: Callable[[], Book]
@@ -64,6 +61,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     merged: Callable[[], None]
     fetch_flow: Callable[[str, Callable[[], None]], None]
     taken_over: TakenOver
+    elsewhere: Callable[[str, CustomerId, JournalSeq, tuple[bytes, ...]], None]
 
 
 class Registry:
@@ -94,7 +92,8 @@ class Registry:
         self._actors: dict[CustomerId, Actor] = {}
         self._ready: deque[Actor] = deque()
         self._scheduled = False
-        self._watchers: dict[bytes, Callable[[Outcome], None]] = {}
+        self._closed = False
+        self.watching = Watching()
         self._seating = Seating(
             seats=seats,
             store=store,
@@ -105,7 +104,15 @@ class Registry:
             most=commit_most,
         )
         self._reading = Reading(journal=journal, vault=vault, clock=clock, have_read=self._have_read, most=commit_most)
-        self._setbacks = Setbacks(parking=parking, clock=clock, tasks=tasks, go_on=self._go_on, drop=self._drop)
+        self._setbacks = Setbacks(
+            parking=parking,
+            clock=clock,
+            tasks=tasks,
+            go_on=self._go_on,
+            drop=self._drop,
+            leave=self._seating.leave,
+            lease_seconds=lease_seconds,
+        )
         self._committer = Committer(store=store, clock=clock, committed=self._committed, most=commit_most)
 
     # --- told from outside -------------------------------------------------------------------------------------------
@@ -116,19 +123,13 @@ class Registry:
         actor.put(letter, self._mailbox_limit)
         self._wake(actor)
 
-    def wake(self, customer: CustomerId) -> None:
-        """Something of this customer may wait in the journal."""
+    def wake(self, customer: CustomerId, first: JournalSeq = UNKNOWN) -> None:
+        """Something of this customer may wait in the journal, perhaps the letter `first`; also an actor on its way
+        looks again, because it may have read before that was there.
+        """
         actor = self._actor(customer)
-        if not actor.busy:
-            actor.read_again = True
-            self._wake(actor)
-
-    def watch(self, key: bytes, told: Callable[[Outcome], None]) -> None:
-        """Call `told` when the letter with this dedup key has been applied here."""
-        self._watchers[key] = told
-
-    def unwatch(self, key: bytes) -> None:
-        self._watchers.pop(key, None)
+        actor.look_again(first)
+        self._wake(actor)
 
     def is_committing(self, customer: CustomerId) -> bool:
         actor = self._actors.get(customer)
@@ -154,6 +155,9 @@ class Registry:
         for actor in gone:
             del self._actors[actor.customer]
         await self._seating.leave(gone)
+        for actor in gone:
+            if actor.customer in self._actors:  # came back meanwhile: who knows which came first at Redis
+                self._actors[actor.customer].lease_until = 0.0
 
     async def drained(self) -> None:
         """Return when no actor is on its way; those that rest after a failure are the sweep's."""
@@ -162,9 +166,12 @@ class Registry:
         await self._seating.drained()
 
     async def leave(self) -> None:
-        """Give every seat back: another replica may go on at once."""
-        await self._seating.leave(list(self._actors.values()))
+        """Give every seat back for good: another replica may go on at once, and nobody here sits down again."""
+        self._closed = True
+        left = list(self._actors.values())
         self._actors.clear()
+        self._ready.clear()
+        await self._seating.close(left)
 
     # --- moving ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +182,7 @@ class Registry:
         return actor
 
     def _wake(self, actor: Actor) -> None:
-        if actor.phase != "idle":
+        if actor.phase != "idle" or self._closed:
             return
         actor.phase = "ready"
         self._ready.append(actor)
@@ -228,7 +235,9 @@ class Registry:
             case None:
                 log.error("a journalled customer is unknown", extra={"customer": actor.customer})
                 self._drop(actor)
-            case Seat(granted=False):
+            case Seat(granted=False, owner=owner):
+                first = actor.mailbox[0].seq if actor.mailbox else actor.hinted
+                self._around.elsewhere(owner, actor.customer, first, self.watching.keys(actor.customer))
                 self._drop(actor)
             case Seat(snapshot=snapshot):
                 self._seating.renewed(actor)
@@ -239,25 +248,24 @@ class Registry:
             case Loaded(merged_into=kept) if kept is not None:
                 self._drop(actor)
                 self._tasks.spawn(self._redirect(actor.customer, kept), "redirect")
+            case Loaded(parked=True):
+                self._drop(actor)
             case Loaded():
                 self._seating.renewed(actor)
                 self._take_over(actor, answer)
 
     def _take_over(self, actor: Actor, loaded: Loaded) -> None:
-        """Open the state. One that no key opens is not begun anew: the conversation is parked until somebody looks."""
+        """Open the state. One that no key opens is never begun anew: it is parked. A newer release's is left to it."""
         try:
-            actor.sealer = self._vault.customer(loaded.data_key)
-            actor.conversation = (
-                Conversation()
-                if loaded.state is None
-                else decode_conversation(actor.sealer.open(loaded.state, STATE_CONTEXT))
-            )
-        except (ValueError, msgspec.DecodeError):
+            actor.sealer, actor.conversation = opened(self._vault, loaded)
+        except msgspec.ValidationError:
+            metrics.newer_total.labels("state").inc()
+            self._setbacks.left_to_newer(actor, STATE, "this release does not know what is in the state")
+            return
+        except Unreadable as problem:
             metrics.sealed_bad_total.labels("state").inc()
             actor.doubted = max(actor.doubted, loaded.version)
-            self._setbacks.failed(
-                actor, actor.mailbox[0].seq if actor.mailbox else JournalSeq(0), "the state cannot be opened"
-            )
+            self._setbacks.failed(actor, problem.what, str(problem))
             return
         actor.data_key = loaded.data_key
         actor.version = loaded.version
@@ -274,6 +282,8 @@ class Registry:
         match problem:
             case None:
                 self._go_on(actor)
+            case Newer(seq=seq):
+                self._setbacks.left_to_newer(actor, seq, str(problem))
             case Unopened(seq=seq):
                 self._setbacks.failed(actor, seq, str(problem))
             case _:
@@ -370,6 +380,7 @@ class Registry:
     def _take_effect(self, actor: Actor, attempt: Attempt) -> None:
         actor.version += 1
         actor.failures = 0
+        actor.puzzled_at = None
         actor.conversation = attempt.conversation
         metrics.steps_total.inc(len(attempt.steps))
         self._seating.renewed(actor)
@@ -380,11 +391,4 @@ class Registry:
             for what in one.counted:
                 metrics.flow_troubles_total.labels(what).inc()
         self._around.publish(actor.customer, attempt.conversation, attempt.effects, attempt.claims)
-        if self._watchers:
-            self._tell_watchers(attempt)
-
-    def _tell_watchers(self, attempt: Attempt) -> None:
-        for letter, one in zip(attempt.letters, attempt.steps, strict=True):
-            told = self._watchers.pop(letter.dedup, None)
-            if told is not None:
-                told(Outcome(refusal=one.refusal, effects=one.effects))
+        self.watching.applied(attempt.letters, attempt.steps)

@@ -13,12 +13,13 @@ from bot.ports.store import Loaded, Store
 from bot.runtime.actor import Actor
 from bot.runtime.clock import Clock
 from bot.runtime.group import Group
+from bot.runtime.lease import held_seconds
 
 LEASE_MARGIN = 0.2
-"""Share of the lease before its end at which it is no longer relied on."""
+"""Share of the time a seat holds before its end at which it is no longer relied on."""
 KEEP_SHARE = 0.1
-"""Share of the lease over which snapshots are gathered, less than the margin; of one conversation the last is kept. A
-crash meanwhile costs whoever takes the seat one step in vain: the version in the store is newer, and is read."""
+"""Share of the time a seat holds over which snapshots are gathered, less than the margin; of one conversation the last
+is kept. A crash meanwhile costs whoever takes the seat one step in vain: the store's version is newer, and is read."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
 
@@ -47,9 +48,10 @@ class Seating:
         self._taken_over = taken_over
         self._store = store
         self._clock = clock
-        self._lease = lease_seconds * (1 - LEASE_MARGIN)
-        self._linger = KEEP_SHARE * lease_seconds
+        self._lease = held_seconds(lease_seconds) * (1 - LEASE_MARGIN)
+        self._linger = KEEP_SHARE * held_seconds(lease_seconds)
         self._away_until = 0.0
+        self._closed = False
         self._taking: Group[Actor, Seat | Loaded | None] = Group(
             "seats", perform=self._take, settle=seated, clock=clock, most=most, patient=True
         )
@@ -83,7 +85,7 @@ class Seating:
 
     def keep(self, customer: CustomerId, loaded: Loaded) -> None:
         """Leave a snapshot of what was committed, with the lease anew; best effort."""
-        if self.away:
+        if self.away or self._closed:
             return
         if not self._snapshots:
             self._clock.later(self._linger, self._keep_gathered)
@@ -91,13 +93,15 @@ class Seating:
 
     async def leave(self, actors: Sequence[Actor]) -> None:
         """Give seats back; best effort."""
-        seated = [actor.customer for actor in actors if actor.lease_until]
-        if not seated or self.away:
-            return
-        try:
-            await self._seats.leave(seated)
-        except Unavailable:
-            self._lost()
+        await self._leave([actor.customer for actor in actors])
+
+    async def close(self, actors: Sequence[Actor]) -> None:
+        """Give these seats back, the last snapshots in them, and from now on any that is still granted."""
+        self._closed = True
+        self._keep_gathered()
+        await self._keeping.drained()
+        self._snapshots.clear()
+        await self.leave(actors)
 
     async def drained(self) -> None:
         await self._taking.drained()
@@ -115,11 +119,7 @@ class Seating:
 
     async def _take(self, actors: Sequence[Actor]) -> Sequence[Seat | Loaded | None]:
         answers = await self._states(actors)
-        taken_over = [
-            actor.customer
-            for actor, answer in zip(actors, answers, strict=True)
-            if actor.conversation is None and _has_past(answer)
-        ]
+        taken_over = [actor.customer for actor, answer in zip(actors, answers, strict=True) if _is_news(actor, answer)]
         if taken_over:
             await self._taken_over(taken_over)
         return answers
@@ -140,11 +140,23 @@ class Seating:
     async def _leases(self, actors: Sequence[Actor]) -> Sequence[Seat]:
         if self.away:
             return [Seat(granted=True) for _ in actors]
+        customers = [actor.customer for actor in actors]
         try:
-            return await self._seats.take([actor.customer for actor in actors])
+            seats = await self._seats.take(customers)
         except Unavailable:
             self._lost()
             return [Seat(granted=True) for _ in actors]
+        if self._closed:  # it was on its way when the seats were left
+            await self._leave(customers)
+        return seats
+
+    async def _leave(self, customers: Sequence[CustomerId]) -> None:
+        if not customers or self.away:
+            return
+        try:
+            await self._seats.leave(customers)
+        except Unavailable:
+            self._lost()
 
     async def _keep(self, keeps: Sequence[Keep]) -> Sequence[None]:
         if not self.away:
@@ -159,10 +171,12 @@ class Seating:
         self._away_until = self._clock.monotonic() + AWAY_SECONDS
 
 
-def _has_past(answer: Seat | Loaded | None) -> bool:
-    """Whether there may be messages to this customer already: nothing is sent before the first commit."""
+def _is_news(actor: Actor, answer: Seat | Loaded | None) -> bool:
+    """Whether somebody else may have made messages that the actor does not know of: nothing is sent before the first
+    commit, and every commit raises the version.
+    """
     loaded = answer.snapshot if isinstance(answer, Seat) else answer
-    return loaded is not None and loaded.version > 0
+    return loaded is not None and loaded.version > (actor.version if actor.conversation is not None else 0)
 
 
 def _is_of_use(seat: Seat, actor: Actor) -> bool:

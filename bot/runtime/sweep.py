@@ -4,6 +4,7 @@ Everything else in the service is speed; this is why nothing is lost. Each part 
 logged, and tried again at the next round, and the others go on.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -22,6 +23,7 @@ from bot.ports.outbox import Orphan, Outbox
 from bot.ports.replicas import Replicas
 from bot.ports.timers import Timers
 from bot.runtime.clock import Clock
+from bot.runtime.lease import forgotten_seconds, held_seconds, round_seconds
 from bot.runtime.outbox import Delivery
 from bot.runtime.parcels import Parcel
 from bot.runtime.registry import Registry
@@ -29,11 +31,12 @@ from bot.runtime.thinking import Thinking, decode_question
 from bot.runtime.timers import TimerWheel
 from bot.runtime.writer import IDENTITY_CONTEXT, message_context
 
-ROUND_SECONDS = 1.0
-FORGOTTEN_AFTER = 2.0
-"""Seconds an accepted event may wait unconsumed before the sweep tells its actor again."""
+CLOCKS_DIFFER = 60.0
+"""Seconds by which another replica's clock may be ahead: what it accepted seems to lie in the future."""
 AT_ONCE = 500
-"""Rows of each kind taken in one round."""
+"""Rows of each kind taken at a look."""
+GLANCE_SECONDS = 0.1
+"""Seconds between looks at due timers while there are more than one look takes."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,12 @@ class Sweep:
         watches: tuple[Watch, ...],
     ) -> None:
         self._me = me
-        self._lease = lease_seconds
+        self._held = held_seconds(lease_seconds)
+        self._pause = round_seconds(lease_seconds)
+        self._forgotten_after = forgotten_seconds(lease_seconds)
+        self._looking = asyncio.Lock()
+        self._cut_off = False
+        self._adopts_from = 0.0
         self._idle = idle_seconds
         self._journal = journal
         self._outbox = outbox
@@ -83,20 +91,50 @@ class Sweep:
         self._watched_at = [float("-inf")] * len(watches)
         self._message_token = self._token()
         self._effect_token = self._token()
-        self._found: list[Orphan] = []
+        self._more_due = False
 
     async def run(self) -> None:
         """Sweep until cancelled."""
         while True:
             await self.round()
-            await self._clock.sleep(ROUND_SECONDS)
+            await self._between()
 
     async def round(self) -> None:
         """One look at everything."""
+        async with self._looking:
+            await self._round()
+
+    async def left_behind(self) -> None:
+        """Another replica has stopped: one look at all that it may have left, however short a time it has waited."""
+        async with self._looking:
+            await self._part("outbox", self._orphan_messages)
+            await self._part("journal", lambda: self._forgotten(-CLOCKS_DIFFER))
+            await self._part("effects", self._orphan_effects)
+
+    async def _between(self) -> None:
+        """Pause; while many timers are due, look for more of them as fast as what was found is worked off and sent.
+
+        So who writes meanwhile has to wait behind a few of them only.
+        """
+        end = self._clock.monotonic() + self._pause
+        while self._more_due and end - self._clock.monotonic() > GLANCE_SECONDS:
+            await self._clock.sleep(GLANCE_SECONDS)
+            if self._registry.letters + len(self._delivery) < AT_ONCE:
+                async with self._looking:
+                    await self._part("timers", self._due_timers)
+        await self._rest(max(0.0, end - self._clock.monotonic()))
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep. How much longer it takes than it should is how late the event loop is."""
+        began = self._clock.monotonic()
+        await self._clock.sleep(seconds)
+        metrics.loop_lag_seconds.observe(max(0.0, self._clock.monotonic() - began - seconds))
+
+    async def _round(self) -> None:
         await self._part("heartbeat", self._beat)
         await self._part("outbox", self._orphan_messages)  # before anything that makes a customer's next message
         await self._part("timers", self._due_timers)
-        await self._part("journal", self._forgotten)
+        await self._part("journal", lambda: self._forgotten(self._forgotten_after))
         await self._part("reports", self._overlooked_reports)
         await self._part("effects", self._orphan_effects)
         await self._part("retire", lambda: self._registry.retire(self._idle))
@@ -123,49 +161,66 @@ class Sweep:
         metrics.model_waiting.set(self._thinking.waiting)
 
     async def _beat(self) -> None:
-        """Say that we live. After a pause longer than the lease, ask what is still ours before anything goes out."""
+        """Say that we live. After a pause longer than that holds, ask what is still ours before anything goes out.
+
+        If it was the store that was away, the others were as silent: nothing of theirs is taken over for a while.
+        """
         began = self._clock.monotonic()
-        lapsed = self._delivery.gate.lapsed
-        await self._replicas.beat(self._me, self._lease)
+        try:
+            await self._replicas.beat(self._me, self._held)
+        except Unavailable:
+            self._cut_off = True
+            raise
+        lapsed = self._delivery.gate.lapsed  # perhaps only while the sign of life was on its way
+        if lapsed and self._cut_off:
+            self._adopts_from = began + self._held
+        self._cut_off = False
         if lapsed:
             await self._delivery.confirm()
-        self._delivery.gate.ours_until(began + self._lease)
+        self._delivery.gate.ours_until(began + self._held)
 
     async def _due_timers(self) -> None:
-        for timer in await self._timers.due(self._clock.now(), AT_ONCE):
+        due = await self._timers.due(self._clock.now(), AT_ONCE)
+        self._more_due = len(due) == AT_ONCE
+        for timer in due:
             metrics.swept_total.labels("timer").inc()
-            self._wheel.swept(timer, msgspec.convert(timer.kind, TimerKind))
+            try:
+                self._wheel.swept(timer, msgspec.convert(timer.kind, TimerKind))
+            except msgspec.ValidationError:
+                metrics.newer_total.labels("timer").inc()
 
-    async def _forgotten(self) -> None:
-        for customer in await self._journal.forgotten(self._clock.now() - FORGOTTEN_AFTER, AT_ONCE):
+    async def _forgotten(self, seconds: float) -> None:
+        for customer in await self._journal.forgotten(self._clock.now() - seconds, AT_ONCE):
             metrics.swept_total.labels("event").inc()
             self._registry.wake(customer)
 
     async def _orphan_messages(self) -> None:
         began = self._clock.monotonic()
         room = self._delivery.free
-        if room <= 0:
+        if room <= 0 or began < self._adopts_from:
             return
+        await self._delivery.spilled.let_go()
         limit = min(room, AT_ONCE)
+        self._delivery.spilled.claiming = self._message_token
         orphans = await self._outbox.orphans(self._me, limit, token=self._message_token)
-        self._message_token = self._token()
-        self._found += orphans
-        self._adopt_found()
-        if len(orphans) < limit and not self._found:
+        self._message_token, self._delivery.spilled.claiming = self._token(), None
+        for orphan in orphans:
+            self._adopt_in_order(orphan)
+        if len(orphans) < limit:
             await self._delivery.spilled.swept(began)
 
     def _token(self) -> int:
         """Names a call that claims, until its answer came."""
         return self._clock.seed() >> 1
 
-    def _adopt_found(self) -> None:
-        """Adopt what was claimed. A customer whose commit is under way waits: its messages may come before these."""
-        found, self._found = self._found, []
-        for orphan in found:
-            if self._registry.is_committing(orphan.customer):
-                self._found.append(orphan)
-            else:
-                self._adopt(orphan)
+    def _adopt_in_order(self, orphan: Orphan) -> None:
+        """Adopt what was claimed. While a commit of the customer is under way its messages may come before these, or
+        behind them: then both are let go, and claimed again together.
+        """
+        if self._registry.is_committing(orphan.customer):
+            self._delivery.spilled.give_up(orphan.customer, orphan.id)
+        else:
+            self._adopt(orphan)
 
     async def _overlooked_reports(self) -> None:
         await self._delivery.reported_failed(await self._outbox.settle())
@@ -198,6 +253,8 @@ class Sweep:
         )
 
     async def _orphan_effects(self) -> None:
+        if self._clock.monotonic() < self._adopts_from:
+            return
         orphans = await self._effects.orphans(self._me, AT_ONCE, token=self._effect_token)
         self._effect_token = self._token()
         for orphan in orphans:

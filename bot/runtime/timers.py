@@ -1,10 +1,13 @@
 """Timers: durable in the store; those soon due are also kept in memory by the replica that committed them.
 
 A timer that fires becomes an event under the timer's own key, so however many replicas notice it, it has one effect.
+While that event is on its way into the journal, this replica does not post it again; once it is there, the store leaves
+the timer out of those that are due.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from bot.core.events import TimerFired, TimerKind
 from bot.core.ids import CustomerId, TimerId
@@ -17,7 +20,13 @@ NEAR_SECONDS = 10.0
 NEAR_MOST = 50_000
 """Timers kept in memory at the most."""
 
-Fire = Callable[[CustomerId, TimerFired, bytes], None]
+
+class Fire(Protocol):
+    """Journals an event of the service itself; `done` hears when it is durable, or was refused."""
+
+    def __call__(
+        self, customer: CustomerId, event: TimerFired, *, key: bytes, done: Callable[[bool | Exception], None]
+    ) -> None: ...
 
 
 class TimerWheel:
@@ -25,6 +34,7 @@ class TimerWheel:
         self._clock = clock
         self._fire = fire
         self._near: dict[TimerId, asyncio.TimerHandle] = {}
+        self._posted: set[TimerId] = set()
 
     def __len__(self) -> int:
         return len(self._near)
@@ -43,7 +53,7 @@ class TimerWheel:
 
     def swept(self, due: DueTimer, kind: TimerKind) -> None:
         """The sweep found a timer that is due."""
-        if due.id not in self._near:
+        if due.id not in self._near and due.id not in self._posted:
             self._post(due.customer, due.id, kind)
 
     def close(self) -> None:
@@ -56,4 +66,10 @@ class TimerWheel:
         self._post(customer, timer, kind)
 
     def _post(self, customer: CustomerId, timer: TimerId, kind: TimerKind) -> None:
-        self._fire(customer, TimerFired(timer_id=timer, kind=kind), event_key("timer", timer))
+        self._posted.add(timer)
+        self._fire(
+            customer,
+            TimerFired(timer_id=timer, kind=kind),
+            key=event_key("timer", timer),
+            done=lambda _: self._posted.discard(timer),
+        )

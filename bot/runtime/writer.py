@@ -37,12 +37,16 @@ def message_context(message_id: str) -> bytes:
 
 
 class Claims:
-    """Who performs what a write asks for: this replica, or whoever sweeps first when it has no room."""
+    """Who performs what a write asks for: this replica, or whoever sweeps first when it has no room.
 
-    def __init__(self, *, message: str, head_status: str, effect: str) -> None:
+    `confirmations`: how often this replica had asked by then what is still its own.
+    """
+
+    def __init__(self, *, message: str, head_status: str, effect: str, confirmations: int = 0) -> None:
         self.message = message
         self.head_status = head_status
         self.effect = effect
+        self.confirmations = confirmations
 
 
 class Writer:

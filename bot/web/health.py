@@ -1,13 +1,13 @@
 """`/health`, `/ready` and `/metrics`: is it alive, may it have traffic, how is it doing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import orjson
 from aiohttp import web
 from prometheus_async.aio.web import server_stats
 
-CHECK_SECONDS = 2.0
+CHECK_SECONDS = 1.0
 """A check that takes longer has failed."""
 
 Check = Callable[[], Awaitable[str]]
@@ -15,8 +15,10 @@ Check = Callable[[], Awaitable[str]]
 
 
 class Health:
-    def __init__(self, *, checks: Mapping[str, Check], vital: frozenset[str]) -> None:
-        """Without a `vital` part webhooks could not be taken; the others degrade the service."""
+    def __init__(self, *, checks: Mapping[str, Check], vital: Sequence[frozenset[str]]) -> None:
+        """Webhooks could not be taken when all parts of one of the `vital` sets are unwell; others only degrade the
+        service.
+        """
         self._checks = checks
         self._vital = vital
         self.stopping = False
@@ -34,7 +36,7 @@ class Health:
         """503 only when webhooks could not be taken; parts that are not well are named either way."""
         results = dict(zip(self._checks, await asyncio.gather(*map(self._run, self._checks.values())), strict=True))
         degraded = sorted(name for name, (well, _) in results.items() if not well)
-        ready = not self.stopping and not self._vital.intersection(degraded)
+        ready = not self.stopping and not any(parts.issubset(degraded) for parts in self._vital)
         body = {
             "status": "ready" if ready else "stopping" if self.stopping else "not ready",
             "degraded": degraded,

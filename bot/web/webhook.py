@@ -1,4 +1,6 @@
-"""`POST /webhook/msg91`: authenticate, read, make durable, and only then answer 200 (P1, P10)."""
+"""`POST /webhook/msg91`: authenticate, read, make durable in one store or the other, and only then answer 200 (P1, P8,
+P10).
+"""
 
 import hmac
 import logging

@@ -229,9 +229,11 @@ create table replicas (
   id text primary key,
   started_at timestamptz not null default now(),
   seen_at timestamptz not null default now(),
-  gone_at timestamptz not null
+  gone_at timestamptz not null,
+  newest_migration text not null default ''
 );
 comment on column replicas.gone_at is 'When it counts as gone unless it says again that it lives; then its claims are orphans.';
+comment on column replicas.newest_migration is 'The last migration its release knows: a later one of kind post waits for it.';
 
 create table flow_versions (
   digest text primary key,

@@ -1,7 +1,7 @@
--- Claim the open effects of replicas that are gone, oldest first; what others are claiming is skipped.
+-- Claim the open effects of other replicas that are gone, oldest first; what others are claiming is skipped.
 -- What this very call ($3) claimed already, when its answer was lost, is given again.
 with live as materialized (
-  select array(select id from replicas where gone_at > now()) as ids
+  select array_append(array(select id from replicas where gone_at > now()), $1::text) as ids
 ),
 left_behind as materialized (
   select e.id

@@ -1,2 +1,2 @@
--- Wait until no other process migrates.
-select pg_advisory_lock($1::bigint)
+-- Take the turn to migrate, unless another process has it.
+select pg_try_advisory_lock($1::bigint)

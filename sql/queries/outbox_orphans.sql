@@ -1,10 +1,11 @@
--- Claim the unsent messages of replicas that are gone, of whole customers, in order; what others are claiming is skipped.
+-- Claim the unsent messages of other replicas that are gone, of whole customers, in order.
+-- What others are claiming is skipped.
 -- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
 -- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
 -- What lines up behind a message that a living replica has still to send waits for that.
 -- What this very call ($3) claimed already, when its answer was lost, is given again.
 with live as materialized (
-  select array(select id from replicas where gone_at > now()) as ids
+  select array_append(array(select id from replicas where gone_at > now()), $1::text) as ids
 ),
 others as materialized (
   select m.user_id, min(m.seq) as seq

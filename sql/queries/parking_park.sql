@@ -1,4 +1,4 @@
--- Park a customer whose event cannot be stepped, or note another attempt.
+-- Park a customer whose event cannot be stepped, or note another attempt; a later event only waits behind the first.
 insert into parked (user_id, journal_seq, error, attempts, parked_at) values ($1, $2, $3, $4, to_timestamp($5))
 on conflict (user_id) do update
 set
@@ -6,3 +6,4 @@ set
   error = excluded.error,
   attempts = excluded.attempts,
   parked_at = excluded.parked_at
+where parked.journal_seq >= excluded.journal_seq

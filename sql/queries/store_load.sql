@@ -1,2 +1,6 @@
 -- Customers as stored.
-select id, version, state, data_key, merged_into from users where id = any ($1::bigint[])
+select
+  u.id, u.version, u.state, u.data_key, u.merged_into, u.language, u.opted_out,
+  coalesce((select true from parked p where p.user_id = u.id), false) as parked
+from users u
+where u.id = any ($1::bigint[])

@@ -16,7 +16,7 @@ async def test_more_webhooks_than_may_wait_are_refused_and_no_acknowledged_one_i
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     phones = [f"9198000002{n:02}" for n in range(BURST)]
-    async with staged(database_url, redis_url, tmp_path, INTAKE_LIMIT="5") as stage:
+    async with staged(database_url, redis_url, tmp_path, INTAKE_LIMIT="5", ACCEPT_TIMEOUT="30") as stage:
         trap = stage.proxy.trap(APPEND, "before")
         bodies = {phone: stage.message(phone, "hello") for phone in phones}
         posts = {phone: asyncio.ensure_future(_post(stage, body)) for phone, body in bodies.items()}

@@ -65,6 +65,8 @@ async def test_a_redis_that_lost_everything_is_not_missed(stage: Stage, redis: E
     for phone in phones:
         await stage.hear("hello", phone)
         await stage.hear("1", phone)
+    async with Redis.from_url((await redis.start()).redis) as client:
+        assert await client.flushall()
     async with _stopped(redis):
         pass
     for phone in phones:

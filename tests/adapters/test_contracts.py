@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 import asyncpg
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
 from bot.adapters.postgres.directory import PostgresDirectory
 from bot.adapters.postgres.effects import PostgresEffects
@@ -29,11 +28,12 @@ from bot.ports.effects import Effects
 from bot.ports.failures import Unacceptable
 from bot.ports.journal import Entry, Journal
 from bot.ports.outbox import Outbox
-from bot.ports.parking import Parking
+from bot.ports.parking import KEY, STATE, Parking
 from bot.ports.replicas import Replicas
 from bot.ports.seats import Keep, Seats
-from bot.ports.store import Loaded, MessageRow, Store
+from bot.ports.store import CustomerFacts, Loaded, MessageRow, Store
 from bot.ports.timers import Timers
+from bot.runtime.letters import event_key
 from bot.wire.msg91.reports import DeliveryReport, ReportStatus
 from tests.adapters.rows import (
     AT,
@@ -220,6 +220,50 @@ async def test_giving_an_event_up_raises_the_version(stores: Stores) -> None:
     assert await stores.store.commit([write(anna, version=1)]) == [True]
 
 
+async def test_a_customer_is_parked_at_the_first_event_that_fails(stores: Stores) -> None:
+    anna = await stores.customer(ANNA)
+    first, second = await stores.journalled(anna, anna)
+    await stores.parking.park(anna, first, "no", 3, AT)
+    await stores.parking.park(anna, second, "never", 3, AT)
+    assert (await stores.store.load([anna]))[anna].parked
+    assert await stores.parking.release(await _number(stores, anna), discard=True, at=AT) == anna
+    assert [row.seq for row in (await stores.journal.unread([anna], 9))[anna]] == [second]
+    assert not (await stores.store.load([anna]))[anna].parked
+
+
+async def test_a_state_is_given_up_with_what_it_had_under_way_and_every_event_is_kept(stores: Stores) -> None:
+    anna = await stores.customer(ANNA)
+    facts = CustomerFacts(name=b"", language="hi", opted_out=True, search=())
+    begun = write(anna, timers=(timer_row(due=AT),), conversations=(conversation_row(new_uuid()),), facts=facts)
+    assert await stores.store.commit([begun]) == [True]
+    (seq,) = await stores.journalled(anna)
+    await stores.parking.park(anna, seq, "no", 3, AT)
+    await stores.parking.park(anna, STATE, "worse", 3, AT)
+    assert await stores.parking.release(await _number(stores, anna), discard=True, at=AT) == anna
+    loaded = (await stores.store.load([anna]))[anna]
+    assert (loaded.version, loaded.state, loaded.language, loaded.opted_out) == (2, None, "hi", True)
+    assert list(await stores.timers.due(AT + 1, 9)) == []
+    assert [row.seq for row in (await stores.journal.unread([anna], 9))[anna]] == [seq]
+
+
+async def test_a_customer_whose_key_is_missing_keeps_the_state(stores: Stores) -> None:
+    anna = await stores.customer(ANNA)
+    assert await stores.store.commit([write(anna, timers=(timer_row(due=AT),))]) == [True]
+    await stores.parking.park(anna, KEY, "no", 3, AT)
+    assert await stores.parking.release(await _number(stores, anna), discard=True, at=AT) == anna
+    assert (await stores.store.load([anna]))[anna].state == b"state"
+    assert len(await stores.timers.due(AT + 1, 9)) == 1
+
+
+async def _number(stores: Stores, customer: CustomerId) -> int:
+    """The number under which a customer is parked."""
+    if isinstance(stores.parking, MemoryParking):
+        return stores.parking._tables.parked[customer].id
+    assert isinstance(stores.parking, PostgresParking)
+    listed = await stores.parking._database.fetch("records_parked", None, 9)
+    return int(listed[0]["id"])
+
+
 async def parked_number(stores: Stores, customer: CustomerId) -> int:
     """The number under which a customer is parked; both sides count from small numbers up."""
     for number in range(1, 50):
@@ -246,6 +290,25 @@ async def test_timers_come_when_due_earliest_first_until_they_are_stopped(stores
     assert [timer.id for timer in await stores.timers.due(AT + 30, 1)] == [early.id]
     assert await stores.store.commit([write(anna, version=1, stopped_timers=(early.id,))]) == [True]
     assert [timer.id for timer in await stores.timers.due(AT + 30, 10)] == [late.id]
+
+
+@pytest.mark.parametrize("discard", [True, False])
+async def test_a_timer_whose_event_is_in_the_journal_is_under_way_until_that_was_applied(
+    stores: Stores, discard: bool
+) -> None:
+    anna, boris = await stores.customer(ANNA), await stores.customer(BORIS)
+    own, other, his = timer_row(due=AT + 1), timer_row(due=AT + 2), timer_row(due=AT + 3)
+    assert await stores.store.commit([write(anna, timers=(own, other)), write(boris, timers=(his,))]) == [True, True]
+    fired = entry(anna, kind="timer_fired", dedup=event_key("timer", own.id))
+    (seq,) = await stores.journal.append([fired])
+    assert seq is not None
+    assert [timer.id for timer in await stores.timers.due(AT + 9, 9)] == [his.id]
+    if discard:
+        await stores.parking.park(anna, seq, "no", 3, AT)
+        await stores.parking.release(await _number(stores, anna), discard=True, at=AT)
+    else:
+        assert await stores.store.commit([write(anna, seq, version=1, stopped_timers=(own.id,))]) == [True]
+    assert [timer.id for timer in await stores.timers.due(AT + 9, 9)] == [other.id, his.id]
 
 
 async def test_effects_of_replicas_that_are_gone_are_claimed_once(stores: Stores) -> None:
@@ -352,6 +415,45 @@ async def test_messages_of_replicas_that_are_gone_are_claimed_whole_and_in_order
     assert await stores.left_behind("third") == []
 
 
+async def test_a_replica_never_takes_over_what_is_its_own_although_it_seems_to_be_gone(stores: Stores) -> None:
+    await stores.sending(ANNA, "sending", claimed_by="me")
+    assert await stores.left_behind("me") == []
+    assert len(await stores.left_behind("next")) == 1
+
+
+async def test_what_comes_behind_another_replicas_message_is_given_up_when_claims_are_confirmed(stores: Stores) -> None:
+    for name in ("me", "next"):
+        await stores.replicas.beat(name, 1000.0)
+    first, second = await stores.sending(ANNA, "sending", "pending", claimed_by="gone")
+    assert len(await stores.left_behind("next")) == 2
+    (third,) = await stores.sending(ANNA, "pending", claimed_by="me")
+    (other,) = await stores.sending(BORIS, "pending", claimed_by="me")
+    assert list(await stores.outbox.still_mine("me", [first, second, third, other])) == [other]
+    assert await stores.left_behind("me") == []
+    assert await stores.left_behind("next") == [(third, False)]
+
+
+async def test_what_a_call_claims_counts_as_anothers_until_its_answer_is_there(stores: Stores) -> None:
+    await stores.replicas.beat("me", 1000.0)
+    await stores.sending(ANNA, "pending", claimed_by="gone")
+    await stores.sending(BORIS, "pending", claimed_by="me")
+    anna, boris = await stores.customer(ANNA), await stores.customer(BORIS)
+    token = next(TOKENS)
+    await stores.outbox.orphans("me", 100, token=token)
+    assert list(await stores.outbox.behind("me", [anna, boris], claiming=token)) == [anna]
+    assert list(await stores.outbox.behind("me", [anna, boris])) == []
+
+
+async def test_what_is_let_go_is_anybodys_unless_somebody_else_has_it(stores: Stores) -> None:
+    for name in ("me", "other", "next"):
+        await stores.replicas.beat(name, 1000.0)
+    mine = await stores.sending(ANNA, "sending", "pending", claimed_by="me")
+    (theirs,) = await stores.sending(BORIS, "pending", claimed_by="other")
+    await stores.outbox.let_go("me", [*mine, theirs])
+    assert await stores.left_behind("next") == [(mine[0], True), (mine[1], False)]
+    assert list(await stores.outbox.still_mine("other", [theirs])) == [theirs]
+
+
 async def test_what_nobody_has_room_for_is_anybodys(stores: Stores) -> None:
     await stores.replicas.beat("next", 1000.0)
     messages = await stores.sending(ANNA, "pending", "pending", claimed_by="-")
@@ -407,6 +509,7 @@ async def test_a_customer_is_made_once_and_merged_when_a_sender_carries_two(stor
     assert (loaded.merged_into, loaded.state) == (anna, None)
     assert await stores.store.commit([write(other, version=1)]) == [False]
     late = await stores.journalled(other)
+    assert [row.seq for row in (await stores.journal.unread([anna], 10))[anna]][-1:] == late
     await stores.directory.redirect(other, anna)
     assert [row.seq for row in (await stores.journal.unread([anna], 10))[anna]][-1:] == late
 
@@ -437,11 +540,10 @@ async def two(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Seats, Seat
             MemorySeats(places, Link(), clock, me="second", lease=60.0),
         )
         return
-    client: Redis
-    async with connect(request.getfixturevalue("redis_url"), timeout_s=None) as client:
+    async with connect(request.getfixturevalue("redis_url")) as keyspace:
         yield (
-            RedisSeats(client, me="first", lease_s=60, session_s=60),
-            RedisSeats(client, me="second", lease_s=60, session_s=60),
+            RedisSeats(keyspace, me="first", lease_s=60, session_s=60),
+            RedisSeats(keyspace, me="second", lease_s=60, session_s=60),
         )
 
 

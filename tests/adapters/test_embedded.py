@@ -10,9 +10,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from redis.asyncio import Redis
 
 from bot.adapters.embedded import Embedded, EmbeddedError, EmbeddedUrls
-from bot.adapters.redis.connection import connect
 
 OTHER_PROCESS = """
 import asyncio, pathlib, sys
@@ -54,9 +54,9 @@ async def test_both_servers_run_durably_and_are_gone_after_stop(folder: Path) ->
     async with embedded as urls:
         assert await ask(urls.database, "show fsync") == "on"
         assert await ask(urls.database, "show synchronous_commit") == "on"
-        async with connect(urls.redis) as redis:
-            assert await redis.config_get("appendonly") == {"appendonly": "no"}
-            assert await redis.config_get("save") == {"save": ""}
+        async with Redis.from_url(urls.redis, decode_responses=True) as redis:
+            assert await redis.config_get("appendonly") == {"appendonly": "yes"}
+            assert await redis.config_get("appendfsync") == {"appendfsync": "everysec"}
         assert server_pids(folder)
     await embedded.stop()
     assert not server_pids(folder)
@@ -104,8 +104,16 @@ async def test_only_what_is_wanted_is_started(folder: Path) -> None:
 
 async def test_a_long_folder_name_still_makes_a_socket(folder: Path) -> None:
     deep = folder / ("x" * 90)
-    async with Embedded(deep, postgres=False) as urls, connect(urls.redis) as redis:
+    async with Embedded(deep, postgres=False) as urls, Redis.from_url(urls.redis) as redis:
         assert await redis.set("a", "b")
+
+
+async def test_what_waits_in_redis_is_there_after_a_restart(folder: Path) -> None:
+    embedded = Embedded(folder, postgres=False)
+    async with embedded as urls, Redis.from_url(urls.redis) as redis:
+        await redis.xadd("spool", {"s": "accepted"})
+    async with embedded as urls, Redis.from_url(urls.redis) as redis:
+        assert await redis.xlen("spool") == 1
 
 
 async def test_a_pid_file_of_another_program_is_no_server(folder: Path) -> None:
@@ -158,5 +166,5 @@ async def test_without_a_redis_on_the_path_the_wheels_own_is_used(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    async with Embedded(folder, postgres=False) as urls, connect(urls.redis) as redis:
-        assert await redis.ping()
+    async with Embedded(folder, postgres=False) as urls, Redis.from_url(urls.redis) as redis:
+        assert await redis.info("server")

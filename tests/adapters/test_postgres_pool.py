@@ -10,8 +10,8 @@ from bot.ports.failures import Unacceptable, Unavailable
 from tests.conftest import Servers
 
 
-def ask(pool: asyncpg.Pool, statement: str, **settings: float) -> Database:
-    return Database(pool, {"it": statement}, **settings)
+def ask(pool: asyncpg.Pool, statement: str, acquire_timeout_s: float = 5.0) -> Database:
+    return Database(pool, {"it": statement}, acquire_timeout_s=acquire_timeout_s)
 
 
 async def test_statements_run_by_name(pool: asyncpg.Pool) -> None:

@@ -19,7 +19,10 @@ from bot.adapters.postgres.watch import PostgresWatch
 from bot.core.ids import ConversationId, CustomerId, EffectId, JournalSeq
 from bot.ports.effects import ModelCall, OrphanEffect
 from bot.ports.journal import Backlog
+from bot.ports.parking import KEY, STATE
+from bot.ports.store import CustomerFacts, Loaded
 from bot.ports.timers import DueTimer
+from bot.runtime.letters import event_key
 from tests.adapters.rows import (
     AT,
     conversation_row,
@@ -153,23 +156,71 @@ async def test_a_discarded_event_is_consumed_and_audited(
     assert await store.commit([write(anna)]) == [False]
 
 
-@pytest.mark.parametrize(
-    ("kind", "left"),
-    [("timer_fired", ["later"]), ("model_answered", ["due", "later"]), ("model_failed", ["due", "later"])],
-)
-async def test_what_a_discarded_event_came_from_ends_with_it(
-    database: Database, pool: asyncpg.Pool, anna: CustomerId, store: PostgresStore, kind: str, left: list[str]
+@pytest.mark.parametrize("kind", ["timer_fired", "model_answered", "model_failed", "message_received"])
+async def test_what_a_discarded_event_came_from_ends_with_it_and_nothing_else(
+    database: Database, pool: asyncpg.Pool, anna: CustomerId, store: PostgresStore, kind: str
 ) -> None:
-    due, later = timer_row(kind="due", due=AT - 1), timer_row(kind="later", due=AT + 60)
-    await store.commit([write(anna, timers=(due, later), effects=(effect_row(),))])
-    (seq,) = await PostgresJournal(database).append([entry(anna, kind=kind)])
+    own, other = timer_row(due=AT - 1), timer_row(due=AT - 1)
+    asked, also = effect_row(), effect_row()
+    await store.commit([write(anna, timers=(own, other), effects=(asked, also))])
+    of_what = ("timer", own.id) if kind == "timer_fired" else ("ask", asked.id)
+    (seq,) = await PostgresJournal(database).append([entry(anna, kind=kind, dedup=event_key(*of_what))])
     assert seq is not None
     parking = PostgresParking(database)
     await parking.park(anna, seq, "ValueError", 3, AT)
     await parking.release(await pool.fetchval("select id from parked"), discard=True, at=AT)
-    assert [row["kind"] for row in await pool.fetch("select kind from timers order by due_at")] == left
-    open_effects = await pool.fetchval("select count(*) from effects where done_at is null")
-    assert open_effects == (1 if kind == "timer_fired" else 0)
+    gone = {own.id} if kind == "timer_fired" else {asked.id} if kind.startswith("model") else set()
+    left = await pool.fetch("select id from timers union all select id from effects where done_at is null")
+    assert {str(row["id"]) for row in left} == {own.id, other.id, asked.id, also.id} - gone
+
+
+async def test_a_state_that_is_given_up_takes_what_it_had_under_way_with_it_and_no_event(
+    database: Database, pool: asyncpg.Pool, anna: CustomerId, store: PostgresStore
+) -> None:
+    talk, before = new_uuid(), new_uuid()
+    facts = CustomerFacts(name=b"sealed", language="hi", opted_out=True, search=())
+    open_row, done_row = conversation_row(talk, status="agent"), conversation_row(before, completed_at=AT - 9)
+    began = write(
+        anna, conversations=(open_row, done_row), timers=(timer_row(),), effects=(effect_row(),), facts=facts,
+        messages=(outbound(talk),),
+    )  # fmt: skip
+    assert await store.commit([began]) == [True]
+    (seq,) = await PostgresJournal(database).append([entry(anna)])
+    assert seq is not None
+    parking = PostgresParking(database)
+    await parking.park(anna, STATE, "the state cannot be opened", 3, AT)
+    id_ = await pool.fetchval("select id from parked")
+    assert await parking.release(id_, discard=True, at=AT + 5) == anna
+    assert await parking.release(id_, discard=True, at=AT + 5) is None
+    loaded = (await store.load([anna]))[anna]
+    assert loaded == Loaded(version=2, state=None, data_key=b"key", language="hi", opted_out=True)
+    assert [row.seq for row in (await PostgresJournal(database).unread([anna], 9))[anna]] == [seq]
+    assert await pool.fetchval("select count(*) from timers") == 0
+    assert await pool.fetchval("select count(*) from effects where done_at is null") == 0
+    assert await pool.fetchval("select count(*) from messages where claimed_by = 'me'") == 1
+    closed = "select extract(epoch from completed_at) from conversations where id = $1 and status = 'closed'"
+    assert await pool.fetchval(closed, talk) == AT + 5
+    assert (
+        await pool.fetchval("select extract(epoch from completed_at) from conversations where id = $1", before)
+        == AT - 9
+    )
+    noted = await pool.fetchrow("select action, by_whom, conversation_id::text, detail from audit")
+    told = "the state cannot be opened; it was held by: agent"
+    assert tuple(noted) == ("conversation_begun_anew", "operator", talk, told)
+
+
+async def test_a_customer_whose_key_is_missing_loses_nothing_by_a_discard(
+    database: Database, pool: asyncpg.Pool, anna: CustomerId, store: PostgresStore
+) -> None:
+    assert await store.commit([write(anna, timers=(timer_row(),))]) == [True]
+    parking = PostgresParking(database)
+    await parking.park(anna, KEY, "the customer's key cannot be opened", 3, AT)
+    assert (await store.load([anna]))[anna].parked
+    id_ = await pool.fetchval("select id from parked")
+    assert await parking.release(id_, discard=True, at=AT) == anna
+    assert (await store.load([anna]))[anna] == Loaded(version=1, state=b"state", data_key=b"key")
+    assert await pool.fetchval("select count(*) from timers") == 1
+    assert await pool.fetchval("select count(*) from audit") == 0
 
 
 # --- keys and flows --------------------------------------------------------------------------------------------------
@@ -261,3 +312,15 @@ async def test_what_waits_is_counted(
     await parked(database, pool, anna)
     assert await watch.parked() == 1
     assert await watch.backlog() == Backlog(count=0, oldest_seconds=0)
+
+
+async def test_the_longest_due_timer_tells_how_late_timers_are(
+    store: PostgresStore, watch: PostgresWatch, anna: CustomerId, database: Database, pool: asyncpg.Pool
+) -> None:
+    now = await pool.fetchval("select extract(epoch from now())::float8")
+    await store.commit([write(anna, timers=(timer_row(due=now + 100),))])
+    assert await watch.timers_late() == 0
+    await store.commit([write(anna, version=1, timers=(timer_row(due=now - 100), timer_row(due=now - 50)))])
+    assert 100 <= await watch.timers_late() < 160
+    await parked(database, pool, anna)
+    assert await watch.timers_late() == 0

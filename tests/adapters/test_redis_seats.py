@@ -5,6 +5,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.adapters.redis.connection import connect
+from bot.adapters.redis.keyspace import Keyspace
 from bot.adapters.redis.seats import RedisSeats
 from bot.core.ids import CustomerId
 from bot.ports.failures import Unavailable
@@ -16,18 +17,25 @@ ANNA, BORIS = CustomerId(1), CustomerId(2)
 
 @pytest.fixture
 async def client(redis_url: str) -> AsyncIterator[Redis]:
-    async with connect(redis_url, timeout_s=None) as client:
+    """Not through our own words."""
+    async with Redis.from_url(redis_url) as client:
         yield client
 
 
 @pytest.fixture
-def seats_of(client: Redis) -> Callable[[str], RedisSeats]:
-    return lambda me: RedisSeats(client, me=me, lease_s=0.02, session_s=60)
+async def keyspace(redis_url: str) -> AsyncIterator[Keyspace]:
+    async with connect(redis_url) as keyspace:
+        yield keyspace
 
 
 @pytest.fixture
-def lasting(client: Redis) -> Callable[[str], RedisSeats]:
-    return lambda me: RedisSeats(client, me=me, lease_s=60, session_s=60)
+def seats_of(keyspace: Keyspace) -> Callable[[str], RedisSeats]:
+    return lambda me: RedisSeats(keyspace, me=me, lease_s=0.02, session_s=60)
+
+
+@pytest.fixture
+def lasting(keyspace: Keyspace) -> Callable[[str], RedisSeats]:
+    return lambda me: RedisSeats(keyspace, me=me, lease_s=60, session_s=60)
 
 
 def snapshot(version: int, state: bytes | None = b"state") -> Loaded:
@@ -138,11 +146,17 @@ async def test_a_key_of_another_type_is_unavailable(client: Redis, lasting: Call
 
 
 async def test_a_silent_redis_is_unavailable_and_its_late_replies_reach_nobody(redis_url: str) -> None:
-    async with connect(redis_url, timeout_s=None, size=1) as client, connect(redis_url) as other:
-        patient = RedisSeats(client, me="me", lease_s=60, session_s=60)
-        hasty = RedisSeats(client, me="me", lease_s=60, session_s=60, timeout_s=0.01)
-        await patient.take([BORIS])
-        await other.client_pause(60)
-        with pytest.raises(Unavailable):
-            await hasty.take([ANNA])
-        assert (await patient.take([BORIS]))[0].granted
+    async with connect(redis_url, timeout_s=0.05, size=1) as keyspace, Redis.from_url(redis_url) as other:
+        seats = RedisSeats(keyspace, me="me", lease_s=60, session_s=60)
+        await seats.take([BORIS])
+        await other.client_pause(200)
+        with pytest.raises(Unavailable, match="TimeoutError"):
+            await seats.take([ANNA])
+        assert await holds(lambda: _is_granted(seats, BORIS))
+
+
+async def _is_granted(seats: RedisSeats, customer: CustomerId) -> bool:
+    try:
+        return (await seats.take([customer]))[0].granted
+    except Unavailable:
+        return False

@@ -6,6 +6,7 @@ from bot.adapters.yaml_flows.compiler import compile_flow
 from bot.adapters.yaml_flows.document import DEPTH_LIMIT, FILE_LIMIT
 from bot.adapters.yaml_flows.problems import Problem, Report, render
 
+ASKS = "id: a, type: input, text: T, variable: x"
 STEP = "  - {id: a, type: message, text: Hi}"
 
 
@@ -89,6 +90,20 @@ def test_a_flow_without_a_fault_has_no_problems() -> None:
         (5, flow("  - {id: a, type: input, text: T, variable: x, validate: yes}"), "must be a mapping"),
         (5, flow("  - {id: a, type: input, text: T, variable: x, validate: {type: mail}}"), "did you mean 'email'?"),
         (5, flow("  - {id: a, type: input, text: T, variable: x, validate: {pattern: '('}}"), "missing )"),
+        (5, flow(f"  - {{{ASKS}, remind: {{text: Hm}}}}"), "'remind' needs 'after'"),
+        (5, flow(f"  - {{{ASKS}, remind: {{after: 60}}}}"), "'remind' needs 'text'"),
+        (5, flow(f"  - {{{ASKS}, remind: {{after: 1 h, text: Hm}}}}"), "whole number from 1 to 82800"),
+        (5, flow(f"  - {{{ASKS}, remind: {{after: 82801, text: Hm}}}}"), "whole number from 1 to 82800"),
+        (5, flow(f"  - {{{ASKS}, remind: {{after: 60, text: {'x' * 4097}}}}}"), "WhatsApp takes 4096"),
+        (5, flow(f"  - {{{ASKS}, remind: {{after: 60, txt: Hm}}}}"), "did you mean 'text'?"),
+        (5, flow(f"  - {{{ASKS}, remind: off}}"), "takes 'after' and 'text', or the word none, and not 'off'"),
+        (5, flow(f"  - {{{ASKS}, remind: [60, Hm]}}"), "'remind' must be a mapping"),
+        (
+            8,
+            flow("  - id: m\n    type: quick_replies\n    text: T\n    remind: {after: 0, text: Hm}"),
+            "from 1 to 82800",
+        ),
+        (5, flow("  - {id: a, type: message, text: Hi, remind: {after: 1, text: Hm}}"), "has no key 'remind'"),
         (5, flow("  - {id: a, type: conditional, condition: 'x ==', steps: []}"), "cannot be used (CEL)"),
         (5, flow("  - {id: a, type: conditional, steps: [{id: b, type: end}]}"), "needs 'condition'"),
         (5, flow("  - {id: a, type: conditional, condition: x, steps: []}"), "at least one entry"),

@@ -15,8 +15,8 @@ from bot.adapters.yaml_flows.loading import BrokenFlow, check, compile_source, l
 from bot.adapters.yaml_flows.problems import Report, has_errors, render
 from bot.adapters.yaml_flows.rules import PERSONA_LIMIT, read_rules
 from bot.adapters.yaml_flows.schema import flow_schema, render_schema
-from bot.core.book import DEFAULT_TEXTS, Rules
-from bot.core.flow import SetValues
+from bot.core.book import DEFAULT_TEXTS, NoAgent, Rules
+from bot.core.flow import Reminder, SetValues
 from tests.core.playing import UPDATE
 
 FLOWS = Path(__file__).parents[2] / "flows"
@@ -181,6 +181,14 @@ def test_rules_are_put_over_the_limits() -> None:
         ("hours:\n  mon: ['22:00-06:00']", 2, "must end after it starts"),
         ("hours:\n  mon: ['22:00-24:01']", 2, "must end after it starts"),
         ("hours: 9", 1, "must be a mapping"),
+        ("remind: 9", 1, "'remind' must be a mapping"),
+        ("remind:\n  text: Hm", 2, "needs 'after'"),
+        ("remind:\n  text: Hm\n  after: soon", 3, "whole number from 1 to 82800"),
+        ("no_agent: 9", 1, "must be a mapping"),
+        ("no_agent:\n  after: 90", 2, "needs 'text'"),
+        ("no_agent:\n  after: 0\n  text: Hm", 2, "whole number from 1 to 82800"),
+        ("no_agent:\n  after: 9\n  text: Hm\n  then: close", 4, "use one of: return_to_bot, wait"),
+        ("no_agent: {after: 9, text: Hm, otherwise: wait}", 1, "has no key 'otherwise'"),
     ],
 )
 def test_a_fault_of_the_rules_is_told_with_its_line(source: str, line: int, part: str) -> None:
@@ -192,6 +200,24 @@ def test_a_fault_of_the_rules_is_told_with_its_line(source: str, line: int, part
 def test_a_language_that_the_own_texts_of_the_bot_lack_is_a_warning() -> None:
     _, problems = rules_of("persona: x\nlanguages: [en, ta]\ntexts: {offer: {ta: o}, apology: a}")
     assert problems.startswith("rules.yaml:2: warning: the bot's own texts are missing in 'ta': person_button, ")
+
+
+def test_silences_have_their_rules() -> None:
+    rules, problems = rules_of(
+        "languages: [en]\nremind: {after: 60, text: Hm}\nno_agent: {after: 90, text: {en: Wait}, then: return_to_bot}"
+    )
+    assert problems == ""
+    assert rules.remind == Reminder(after=60, text={"": "Hm"})
+    assert rules.no_agent == NoAgent(after=90, text={"en": "Wait"}, then="return_to_bot")
+    rules, problems = rules_of("languages: [en]\nno_agent: {after: 90, text: Wait}")
+    assert rules.no_agent == NoAgent(after=90, text={"": "Wait"}, then="wait")
+    assert (rules.remind, problems) == (None, "")
+
+
+def test_a_step_says_what_it_has_to_say_of_a_silence() -> None:
+    asks = "flow_id: f\nsteps: [{id: a, type: input, text: A, variable: v%s}, {id: b, type: escalate}]"
+    steps = [compile_source(asks % remind).ops[0] for remind in ("", ", remind: none", ", remind: {after: 5, text: B}")]
+    assert [getattr(step, "remind", None) for step in steps] == ["default", "none", Reminder(after=5, text={"": "B"})]
 
 
 def test_broken_rules_refuse_the_set(tmp_path: Path) -> None:

@@ -159,3 +159,27 @@ def test_words_that_two_flows_of_one_priority_wait_for(tmp_path: Path) -> None:
 def test_words_of_flows_of_different_priority_are_no_fight(tmp_path: Path) -> None:
     low, high = (f"triggers: [{{type: keyword, value: a}}]\npriority: {number}" for number in (0, 1))
     assert_warned(problems_of(tmp_path, flow(PERSON, top=low), flow(PERSON, flow_id="g", top=high)))
+
+
+def test_a_reminder_that_comes_after_the_end_of_the_session(tmp_path: Path) -> None:
+    late = "  - {id: a, type: input, text: A, variable: v, remind: {after: 3600, text: Still there?}}"
+    assert_warned(problems_of(tmp_path, flow(late, PERSON)), (5, "after 3600 seconds of silence (SESSION_TIMEOUT)"))
+    early = flow(late.replace("3600", "3599"), PERSON)
+    rules = "languages: [en]\nremind: {after: 4000, text: Hm}"
+    assert_warned(problems_of(tmp_path, early, rules=rules), (2, "this reminder never comes"))
+
+
+def test_a_variable_that_a_reminder_uses_before_it_is_set(tmp_path: Path) -> None:
+    asks = "  - {id: a, type: input, text: A, variable: v, remind: {after: 60, text: 'Still there? {v}'}}"
+    assert_warned(problems_of(tmp_path, flow(asks, PERSON)), (5, "'v' is used here"))
+
+
+def test_a_language_that_a_reminder_lacks(tmp_path: Path) -> None:
+    asks = "  - {id: a, type: input, text: A, variable: v, remind: {after: 60, text: {en: Hm}}}"
+    rules = "languages: [en, hi]\nremind: {after: 60, text: {en: Hm}}\nno_agent: {after: 60, text: {hi: Hm}}"
+    assert_warned(
+        problems_of(tmp_path, flow(asks, PERSON), rules=rules),
+        (5, "the text is missing in: hi"),
+        (1, "missing in 'en': no_agent"),
+        (1, "missing in 'hi': remind"),
+    )

@@ -25,6 +25,8 @@ from bot.core.interpreter import (
     answer,
     begin,
     offers,
+    reminder,
+    worded,
 )
 from bot.core.messages import Buttons, Choice, ListMenu, Outbound, Text
 from bot.core.triggers import interrupt, matching_flow
@@ -75,8 +77,11 @@ class Player:
         self.lines: list[str] = []
 
     def hear(self, line: str) -> None:
-        """Play one line: `customer: text`, `customer taps: title` or `model: text`."""
+        """Play one line: `customer: text`, `customer taps: title`, `customer says nothing` or `model: text`."""
         self.lines.append(line)
+        if line == "customer says nothing":
+            self._remind()
+            return
         speaker, _, text = line.partition(": ")
         position = self._position()
         self.scene = msgspec.structs.replace(self.scene, message=text)
@@ -98,6 +103,18 @@ class Player:
             self._write(begin(self.book, flow, self.scene))
             return
         self.lines.append(f"  ({word})" if word else "  (no flow: the model answers)")
+
+    def _remind(self) -> None:
+        position = self._position()
+        remind = reminder(self.book, position) if position else None
+        if position is None or remind is None:
+            self.lines.append("  (no reminder)")
+            return
+        self.lines.append(f"  (after {remind.after} seconds)")
+        for message in worded(
+            self.book, remind.text, msgspec.structs.replace(self.scene, message=""), position.variables
+        ):
+            self._write_message(message)
 
     def _position(self) -> FlowPosition | None:
         return msgspec.msgpack.decode(self.state, type=FlowPosition) if self.state else None

@@ -1,7 +1,8 @@
 """Conversations to begin a test with, one in each mode, made by what happens in them; and what the bot says."""
 
-from bot.core.book import DEFAULT_TEXTS
+from bot.core.book import DEFAULT_TEXTS, NoAgent
 from bot.core.events import AgentAssigned, AgentReplied, ConversationResolved, EscalationRequested, ReturnedToBot
+from bot.core.flow import Reminder
 from bot.core.messages import Text
 from tests.core.talking import Talk
 
@@ -15,6 +16,8 @@ ZOE = AgentAssigned(agent="zoe")
 RESOLVED = ConversationResolved(by="zoe")
 RETURNED = ReturnedToBot(by="zoe")
 DAY = 86400.0
+REMINDER = Reminder(after=300.0, text={"en": "Still there, {user_name}?", "hi": "क्या आप यहाँ हैं?"})
+NOBODY = NoAgent(after=600.0, text={"en": "Nobody is free yet, {user_name}.", "hi": "अभी कोई खाली नहीं है।"})
 REPLY = AgentReplied(agent="yan", content=Text(text="hello"))
 
 

@@ -244,7 +244,7 @@ class Talk:
         for send in sends:
             check_fits(send.content)
             assert send.conversation == after.id
-        _check_silence(before, after, sends)
+        _check_silence(before, after, sends, self.history[-1].event)
         _check_questions(after, [e for e in done.effects if isinstance(e, AskModel)])
         _check_shape(after, self.book.rules)
 
@@ -260,9 +260,10 @@ class Talk:
                 pass
 
 
-def _check_silence(before: Conversation, after: Conversation, sends: list[SendMessage]) -> None:
+def _check_silence(before: Conversation, after: Conversation, sends: list[SendMessage], event: Event) -> None:
     opted = before.customer.opted_out != after.customer.opted_out
-    if held_by_person(before.mode) and not opted:
+    nobody_came = before.mode == "queue" and isinstance(event, TimerFired) and event.kind == "no_agent"
+    if held_by_person(before.mode) and not opted and not nobody_came:
         assert all(send.kind == "agent" for send in sends), "the bot spoke while a person holds the conversation"
     if before.customer.opted_out and after.customer.opted_out:
         assert not sends, "a customer who opted out was written to"
@@ -292,6 +293,10 @@ def _check_shape(after: Conversation, rules: Rules) -> None:
         assert {"session", "conversation"} & set(after.timers), "nothing will ever end this conversation"
     if after.flow is not None:
         assert after.mode == "bot"
+    if "reminder" in after.timers:
+        assert after.flow is not None, "a reminder outlived the question"
+    if "no_agent" in after.timers:
+        assert after.mode == "queue", "somebody took the conversation, and the customer would hear that nobody did"
     assert len(after.turns) <= rules.history_turns
     assert all(len(turn.text) <= rules.history_characters for turn in after.turns)
 

@@ -1,5 +1,8 @@
 """Whatever happens in whatever order, what must always be so is so: `tests.core.talking` looks after every step."""
 
+from typing import get_args
+
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,10 +25,12 @@ from bot.core.events import (
     Sender,
     SendFailed,
     TimerFired,
+    TimerKind,
 )
 from bot.core.hearing import MENU_TAP, PERSON_TAP
 from bot.core.ids import ConversationId, EffectId, MessageId, TimerId
 from bot.core.messages import Location, Media, Other, Tap, Template, Text
+from tests.core.starts import NOBODY, REMINDER
 from tests.core.talking import FLOWS, MONDAY, PHONE, WELCOME, Talk, book
 
 WORDS = (
@@ -47,6 +52,7 @@ WORDS = (
     ),
     *("go on", "2", "what is this?", "नमस्ते", "", "   ", "😀", "x" * 5000, "[[HANDOFF]]", "{name}"),
 )
+ENDING: tuple[TimerKind, ...] = ("quiet", "reminder", "session", "conversation")
 OLDER, PRESENT = "00000000-0000-7000-8000-000000000000", "present"
 AFTER = st.sampled_from((0.0, 0.2, 1.0, 30.0, 1800.0, 3600.6, 7200.0, 86401.0, 200000.0, -0.3))
 
@@ -77,7 +83,7 @@ events = st.one_of(
         number=st.sampled_from(("", "919000000001")),
         sent_at=st.sampled_from((None, MONDAY - 10_000, MONDAY + 1e9)),
     ),
-    st.builds(TimerFired, timer_id=st.just(TimerId("")), kind=st.sampled_from(("quiet", "session", "conversation"))),
+    st.builds(TimerFired, timer_id=st.just(TimerId("")), kind=st.sampled_from(get_args(TimerKind))),
     st.builds(TimerFired, timer_id=st.just(TimerId("stopped")), kind=st.just("session")),
     st.builds(ModelAnswered, ask_id=st.sampled_from(("", "old")).map(EffectId), text=answers, use=uses),
     st.builds(ModelFailed, ask_id=st.just(EffectId("")), failure=st.sampled_from(("unavailable", "refused", "budget"))),
@@ -104,6 +110,8 @@ books = st.sampled_from(
         book(*FLOWS, WELCOME),
         book(quiet_moment=0.0, history_turns=3, history_characters=10),
         book(quiet_restarts=1, session_timeout=60.0, conversation_timeout=600.0),
+        book(remind=REMINDER, no_agent=NOBODY),
+        book(remind=REMINDER, no_agent=msgspec.structs.replace(NOBODY, then="return_to_bot")),
     )
 )
 
@@ -140,7 +148,7 @@ def test_silence_ends_every_conversation_that_no_person_holds(history) -> None: 
     for event, after in history:
         talk.apply(aimed(talk, event), after=after)
     for _ in range(10):
-        kinds = [kind for kind in ("quiet", "session", "conversation") if kind in talk.state.timers]
+        kinds = [kind for kind in ENDING if kind in talk.state.timers]
         if not kinds:
             break
         talk.fire(kinds[0])

@@ -2,7 +2,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from bot.core.book import OpenHours
-from bot.core.hours import is_open, local
+from bot.core.hours import is_open, local, opens_at
 
 KOLKATA = OpenHours(zone=ZoneInfo("Asia/Kolkata"), days={0: ((540, 780), (840, 1080)), 6: ((0, 1440),)})
 
@@ -36,3 +36,18 @@ def test_clock_changes_of_the_zone_are_kept() -> None:
     london = OpenHours(zone=ZoneInfo("Europe/London"), days={0: ((540, 600),)})
     assert is_open(london, at("2025-03-24T09:30:00+00:00"))
     assert is_open(london, at("2025-03-31T08:30:00+00:00"))
+
+
+def test_the_next_opening_is_now_later_today_or_on_another_day() -> None:
+    now = at("2025-03-24T10:00:00+05:30")
+    assert opens_at(KOLKATA, now) == now
+    assert opens_at(KOLKATA, at("2025-03-24T07:00:00+05:30")) == at("2025-03-24T09:00:00+05:30")
+    assert opens_at(KOLKATA, at("2025-03-24T13:30:00+05:30")) == at("2025-03-24T14:00:00+05:30")
+    assert opens_at(KOLKATA, at("2025-03-24T19:00:00+05:30")) == at("2025-03-30T00:00:00+05:30")
+    assert opens_at(OpenHours(days={0: ((540, 600),)}), at("2025-03-24T10:00:00+00:00")) == at(
+        "2025-03-31T09:00:00+00:00"
+    )
+
+
+def test_who_never_opens_has_no_next_opening() -> None:
+    assert opens_at(OpenHours(days={0: ()}), 0.0) is None

@@ -12,12 +12,14 @@ from bot.core.ids import CustomerId
 from bot.core.messages import Inbound, Text
 from bot.core.state import Conversation, decode_conversation
 from bot.runtime.engine import Engine, Ports, Sizes
-from bot.runtime.intake import Tally
+from bot.runtime.lease import held_seconds
 from bot.runtime.outbox import Limits
 from bot.runtime.thinking import Caps
+from bot.runtime.waiter import Tally
 from bot.runtime.writer import STATE_CONTEXT
 from bot.wire.msg91.deliveries import Received
 from tests.runtime.memory.directory import MemoryDirectory
+from tests.runtime.memory.hints import Boxes, MemoryHints
 from tests.runtime.memory.journal import MemoryJournal, MemoryParking
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.outbox import MemoryOutbox
@@ -30,6 +32,7 @@ from tests.runtime.memory.rest import (
     MemoryTimers,
 )
 from tests.runtime.memory.seats import MemorySeats, Places
+from tests.runtime.memory.spool import MemorySpool, Queue
 from tests.runtime.memory.store import MemoryStore
 from tests.runtime.memory.tables import Tables
 from tests.runtime.memory.vault import MemoryVault
@@ -45,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mailbox: int = 64
     batch: int = 256
     intake: int = 1000
+    spool: int = 1000
+    accept: float = 1.0
     parcels: int = 1000
     delivery_workers: int = 4
     model_workers: int = 2
@@ -75,6 +80,8 @@ def sizes_of(settings: Settings) -> Sizes:
         mailbox_limit=settings.mailbox,
         batch_limit=settings.batch,
         intake_limit=settings.intake,
+        spool_limit=settings.spool,
+        accept_timeout=settings.accept,
         breaker_failures=settings.fail_max,
         breaker_seconds=10.0,
         sending=Limits(
@@ -101,6 +108,8 @@ class World:
         self.clock = SimulatedClock()
         self.tables = Tables()
         self.places: Places = {}
+        self.boxes: Boxes = {}
+        self.queue = Queue()
         self.vault = MemoryVault()
         self.channel = MemoryChannel()
         self.model = MemoryModel()
@@ -163,7 +172,9 @@ class Replica(Engine):
             timers=MemoryTimers(tables, link),
             replicas=self.replicas,
             flow_versions=MemoryFlowVersions(tables, link),
-            seats=MemorySeats(world.places, self.redis, clock, me=me, lease=self.settings.lease),
+            seats=MemorySeats(world.places, self.redis, clock, me=me, lease=held_seconds(self.settings.lease)),
+            hints=MemoryHints(world.boxes, self.redis, clock, me=me),
+            spool=MemorySpool(world.queue, self.redis, clock),
             channel=world.channel,
             model=world.model,
             vault=world.vault,

@@ -7,8 +7,8 @@ import pytest
 from bot.core.events import Sender, TimerFired
 from bot.core.ids import TimerId
 from bot.ports.failures import Unacceptable, Unavailable
-from bot.runtime import intake as intake_module
-from bot.runtime.intake import Overloaded
+from bot.runtime import journalling as journalling_module
+from bot.runtime.intake import QUARANTINE_CONTEXT, Overloaded
 from bot.runtime.letters import event_key
 from bot.wire.msg91.deliveries import Ignored, Item, Quarantined, Received, Reported
 from bot.wire.msg91.reports import DeliveryReport
@@ -30,7 +30,7 @@ async def test_every_kind_of_event_of_a_webhook_is_taken(
     tally = await replica.intake.accept(items)
     assert (tally.accepted, tally.duplicates, tally.ignored, tally.quarantined) == (2, 0, 1, 1)
     (kept,) = world.tables.quarantine
-    assert world.vault.open(kept.sealed, intake_module.QUARANTINE_CONTEXT) == b"{}"
+    assert world.vault.open(kept.sealed, QUARANTINE_CONTEXT) == b"{}"
 
 
 async def test_a_message_is_durable_when_accept_returns(
@@ -39,7 +39,7 @@ async def test_a_message_is_durable_when_accept_returns(
     replica = await starting()
     hold = replica.database.hold("journal.append")
     accepting = asyncio.ensure_future(replica.hear("hello"))
-    await clock.advance(5)
+    await clock.advance(0.9)
     assert not accepting.done()
     hold.release()
     await accepting
@@ -67,9 +67,9 @@ async def test_what_comes_together_is_journalled_together(
     assert len(world.channel.sent) == 50
 
 
-async def test_without_the_database_nothing_is_taken(world: World, starting: Starting, clock: SimulatedClock) -> None:
+async def test_without_both_stores_nothing_is_taken(world: World, starting: Starting, clock: SimulatedClock) -> None:
     replica = await starting()
-    replica.database.down = True
+    replica.database.down = replica.redis.down = True
     with pytest.raises(Unavailable):
         await replica.hear("hello")
     with pytest.raises(Unavailable):
@@ -84,6 +84,7 @@ async def test_a_repetition_after_a_lost_answer_has_one_effect(
 ) -> None:
     replica = await starting()
     replica.database.fail("journal.append", when="after")
+    replica.redis.fail("spool.push")
     event = world.message("hello")
     with pytest.raises(Unavailable):
         await replica.intake.accept([Received(event=event)])
@@ -168,7 +169,7 @@ async def test_an_event_of_our_own_that_is_refused_says_so(
 async def test_who_wrote_is_remembered_up_to_a_bound(
     world: World, starting: Starting, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake_module, "IDENTITIES_REMEMBERED", 2)
+    monkeypatch.setattr(journalling_module, "IDENTITIES_REMEMBERED", 2)
     replica = await starting(sweeping=False)
     for phone in (PHONE, PHONE, "919000000002", "919000000003", PHONE):
         await replica.hear("hello", phone=phone)

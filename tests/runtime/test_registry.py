@@ -40,7 +40,7 @@ async def journalled(world: World, replica: Replica, *texts: str, phone: str = P
         envelope = Envelope(event=event, at=world.clock.now(), seed=world.clock.seed())
         sealed = world.vault.seal(encode_envelope(envelope), key)
         entry = Entry(dedup=key, customer=customer, kind="message_received", sealed=sealed, at=envelope.at)
-        await replica.intake._journal.append([entry])
+        await replica.journalling._journal.append([entry])
 
 
 async def test_messages_are_applied_in_the_order_in_which_they_were_accepted(
@@ -190,10 +190,8 @@ async def test_what_is_accepted_for_a_seat_of_another_is_done_there(
     first, second = await starting("r1"), await starting("r2")
     await first.say("one")
     await second.say("two")
-    assert heard(world) == ["1"]
-    assert len(second.registry) == 0
-    await clock.advance(4)
     assert heard(world) == ["1", "2"]
+    assert len(second.registry) == 0
     assert second.database.count("store.commit") == 0
 
 
@@ -316,8 +314,6 @@ async def test_leaving_without_redis_is_no_failure(world: World, starting: Start
     replica.redis.fail("seats.leave")
     await replica.registry.leave()
     assert replica.registry._seating.away
-    await replica.say("two")
-    await replica.registry.leave()
     assert len(replica.registry) == 0
 
 

@@ -39,7 +39,7 @@ async def journalled(world: World, replica: Replica, *texts: str, phone: str = P
         envelope = Envelope(event=event, at=world.clock.now(), seed=world.clock.seed())
         sealed = world.vault.seal(encode_envelope(envelope), key)
         entry = Entry(dedup=key, customer=customer, kind="message_received", sealed=sealed, at=envelope.at)
-        await replica.intake._journal.append([entry])
+        await replica.journalling._journal.append([entry])
 
 
 # --- stores that are away --------------------------------------------------------------------------------------------
@@ -201,22 +201,6 @@ async def test_a_journal_row_that_no_key_opens_parks_its_customer(
     await clock.advance(10)
     (parked,) = world.tables.parked.values()
     assert parked.error == "the journal row cannot be opened"
-
-
-async def test_a_state_that_no_key_opens_parks_its_customer(
-    world: World, starting: Starting, clock: SimulatedClock
-) -> None:
-    replica = await starting()
-    await replica.say("one")
-    await clock.advance(1)
-    await replica.registry.leave()
-    world.places.clear()
-    world.tables.users[world.customer()].data_key = b""
-    await replica.hear("two")
-    await clock.advance(10)
-    (parked,) = world.tables.parked.values()
-    assert parked.error == "the state cannot be opened"
-    assert world.tables.journal[parked.seq].consumed_at is None
 
 
 async def test_events_of_a_customer_whom_the_store_does_not_know_are_dropped(

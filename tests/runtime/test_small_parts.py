@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -135,6 +136,7 @@ class Wheel:
         self.clock = SimulatedClock()
         self.fired: list[tuple[str, TimerKind]] = []
         self.keys: set[bytes] = set()
+        self.under_way: list[Callable[[bool | Exception], None]] = []
         self.wheel = TimerWheel(clock=self.clock, fire=self._fire)
 
     def start(self, name: str, wait: float) -> None:
@@ -143,9 +145,12 @@ class Wheel:
     def swept(self, name: str) -> None:
         self.wheel.swept(DueTimer(id=TimerId(name), customer=ANNA, kind="quiet"), "quiet")
 
-    def _fire(self, customer: CustomerId, event: TimerFired, key: bytes) -> None:
+    def _fire(
+        self, customer: CustomerId, event: TimerFired, *, key: bytes, done: Callable[[bool | Exception], None]
+    ) -> None:
         self.fired.append((event.timer_id, event.kind))
         self.keys.add(key)
+        self.under_way.append(done)
 
 
 async def test_a_near_timer_fires_on_time() -> None:
@@ -190,9 +195,20 @@ async def test_the_sweep_leaves_alone_what_will_fire_here_and_both_have_one_key(
     wheel.swept("t")
     assert wheel.fired == []
     await wheel.clock.advance(2)
+    wheel.under_way.pop()(True)
     wheel.swept("t")
     assert wheel.fired == [("t", "quiet")] * 2
     assert len(wheel.keys) == 1
+
+
+async def test_a_timer_whose_event_is_on_its_way_into_the_journal_is_not_posted_again() -> None:
+    wheel = Wheel()
+    wheel.swept("t")
+    wheel.swept("t")
+    assert wheel.fired == [("t", "quiet")]
+    wheel.under_way.pop()(RuntimeError("refused"))
+    wheel.swept("t")
+    assert wheel.fired == [("t", "quiet")] * 2
 
 
 async def test_a_closed_wheel_fires_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bot import metrics
 from bot.core.ids import MessageId
-from bot.runtime.sweep import FORGOTTEN_AFTER
+from bot.runtime.lease import FORGOTTEN_MOST
 from tests.runtime.books import echo_book
 from tests.runtime.conftest import Starting
 from tests.runtime.memory.outside import BUSY
@@ -86,7 +86,7 @@ async def test_a_letter_nobody_was_told_of_is_found(world: World, starting: Star
     lost = asyncio.ensure_future(first.hear("say a"))
     await clock.settled()
     await first.die()
-    await clock.advance(FORGOTTEN_AFTER + 1.5)
+    await clock.advance(FORGOTTEN_MOST + 1.5)
     assert world.channel.texts == ["1 say a"]
     hold.release()
     await asyncio.gather(lost, return_exceptions=True)
@@ -238,7 +238,7 @@ async def test_what_is_claimed_beside_a_commit_of_its_customer_goes_out_after_th
     hold.release()
     await clock.settled()
     await first.sweep.round()
-    await clock.settled()
+    await clock.advance(1)
     assert world.channel.texts == ["1 say a", "1 say b"]
 
 

@@ -34,7 +34,8 @@ async def hanging() -> str:
 
 
 async def asked(aiohttp_client: Making, *, stopping: bool = False, **checks: Check) -> tuple[int, Any]:
-    health = Health(checks={"database": well, "redis": well, **checks}, vital=frozenset({"database"}))
+    vital = (frozenset({"intake"}), frozenset({"database", "redis"}))
+    health = Health(checks={"database": well, "redis": well, "intake": well, **checks}, vital=vital)
     health.stopping = stopping
     app = web.Application()
     health.add_to(app)
@@ -50,16 +51,19 @@ async def test_all_well_is_ready(aiohttp_client: Making) -> None:
     assert said["checks"]["database"] == {"ok": True, "detail": "answers"}
 
 
-async def test_a_part_that_is_not_vital_only_degrades(aiohttp_client: Making) -> None:
-    status, said = await asked(aiohttp_client, redis=ill)
-    assert (status, said["status"], said["degraded"]) == (200, "ready", ["redis"])
-    assert said["checks"]["redis"] == {"ok": False, "detail": "it is broken: mend it"}
+@pytest.mark.parametrize("part", ["database", "redis"])
+async def test_one_of_two_parts_that_stand_in_for_each_other_only_degrades(aiohttp_client: Making, part: str) -> None:
+    status, said = await asked(aiohttp_client, **{part: ill})  # type: ignore[arg-type]
+    assert (status, said["status"], said["degraded"]) == (200, "ready", [part])
+    assert said["checks"][part] == {"ok": False, "detail": "it is broken: mend it"}
 
 
 async def test_without_a_vital_part_there_is_no_traffic(aiohttp_client: Making) -> None:
     status, said = await asked(aiohttp_client, database=speechless, redis=ill)
     assert (status, said["status"], said["degraded"]) == (503, "not ready", ["database", "redis"])
     assert said["checks"]["database"] == {"ok": False, "detail": "RuntimeError"}
+    status, said = await asked(aiohttp_client, intake=ill)
+    assert (status, said["status"], said["degraded"]) == (503, "not ready", ["intake"])
 
 
 async def test_a_check_that_hangs_has_failed(aiohttp_client: Making, monkeypatch: pytest.MonkeyPatch) -> None:

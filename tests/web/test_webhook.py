@@ -44,7 +44,7 @@ class Door:
 
 
 async def _door(aiohttp_client: Making, *, secret: str = SECRET, limit: int = 100) -> Door:
-    replica = await Replica(World(), "r1", Settings(intake=limit)).start(sweeping=False)
+    replica = await Replica(World(), "r1", Settings(intake=limit)).begin(sweeping=False)
     webhook = Webhook(intake=replica.intake, secret=secret, numbers=(NUMBER,))
     app = web.Application(client_max_size=BODY_LIMIT)
     app.router.add_post("/webhook/msg91", webhook.receive)
@@ -69,6 +69,7 @@ async def test_what_cannot_be_made_durable_is_refused_with_a_time_to_come_back(
     door.webhook.accepting = reason != "stopping"
     if reason == "unavailable":
         link.fail("journal.append", error=Unavailable("gone"))
+        door.replica.redis.fail("spool.push", error=Unavailable("gone, too"))
     if reason == "failed":
         link.fail("directory.resolve", error=RuntimeError("nobody thought of this"))
     with caplog.at_level(logging.CRITICAL if reason != "failed" else logging.ERROR):

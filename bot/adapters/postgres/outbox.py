@@ -96,8 +96,17 @@ class PostgresOutbox:
         rows = await self._database.fetch("outbox_orphans", me, limit, token)
         return [_orphan(row) for row in rows]
 
-    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
-        return [row["user_id"] for row in await self._database.fetch("outbox_behind", me, customers)]
+    async def behind(
+        self, me: str, customers: Sequence[CustomerId], *, claiming: int | None = None
+    ) -> Sequence[CustomerId]:
+        """Others' first and then those of the call: what moves from the one to the other meanwhile is seen once."""
+        rows = list(await self._database.fetch("outbox_behind", me, customers))
+        if claiming is not None:
+            rows += await self._database.fetch("outbox_claiming", me, customers, claiming)
+        return list({row["user_id"]: None for row in rows})
+
+    async def let_go(self, me: str, ids: Sequence[MessageId]) -> None:
+        await self._database.fetch("outbox_let_go", me, ids)
 
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
         """Confirmed for as long as the last beat of `me` said it may be silent."""

@@ -7,12 +7,14 @@ Settings of every connection, each for the sake of many small statements of the 
 service leaves anything behind in its session.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import asyncpg
 
+from bot.adapters.postgres.circuit import Circuit
 from bot.ports.failures import Unacceptable, Unavailable
 
 _REFUSALS: Final = (
@@ -21,6 +23,19 @@ _REFUSALS: Final = (
     asyncpg.CardinalityViolationError,
     asyncpg.ProgramLimitExceededError,
 )
+_NO_ANSWER: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What says that the server is away, and not that it refuses a statement. A value that cannot be encoded is an
+`InterfaceError` too, and a `ValueError` at the same time."""
 
 
 async def connect(
@@ -71,35 +86,99 @@ class Session:
 
 
 class Database:
-    """The statements of `sql/queries` over a pool. Raises `Unavailable` and `Unacceptable` only."""
+    """The statements of `sql/queries` over a pool. Raises `Unavailable` and `Unacceptable` only.
 
-    def __init__(self, pool: asyncpg.Pool, queries: Mapping[str, str], *, acquire_timeout_s: float = 5.0) -> None:
+    A call may be cancelled: its connection is given up with it, so that nobody waits for a server that is silent.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        queries: Mapping[str, str],
+        *,
+        acquire_timeout_s: float = 5.0,
+        circuit: Circuit | None = None,
+        probing: bool = True,
+    ) -> None:
+        """`probing`: whether, while PostgreSQL does not answer, these calls may find out that it does again."""
         self._pool = pool
         self._queries = queries
         self._acquire_timeout_s = acquire_timeout_s
+        self._circuit = circuit or Circuit()
+        self._probing = probing
+
+    def impatient(self) -> "Database":
+        """The same for callers who would rather hear at once that PostgreSQL is away."""
+        return Database(
+            self._pool,
+            self._queries,
+            acquire_timeout_s=self._acquire_timeout_s,
+            circuit=self._circuit,
+            probing=False,
+        )
+
+    def acquire(self) -> AbstractAsyncContextManager[Any]:
+        """A connection, as of the pool, for statements that have no name."""
+        return self._connection()
 
     async def fetch(self, name: str, *arguments: Any) -> Sequence[Any]:
         """The rows of the statement `name`, which is atomic by itself."""
-        with translated():
-            async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
-                return await _rows(connection, self._queries[name], arguments)
+        async with self._connection() as connection:
+            return await _rows(connection, self._queries[name], arguments)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Several statements that take effect together; rolled back when the block raises."""
-        with translated():
-            async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection, connection.transaction():
+        async with self._connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
                 yield Session(connection, self._queries)
+            except TimeoutError:
+                raise  # the connection is given up, and the transaction with it
+            except Exception:
+                if not connection.is_closed():
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        with translated():
+            self._circuit.enter(probe=self._probing)
+            try:
+                async with self._pool.acquire(timeout=self._acquire_timeout_s) as connection:
+                    with _given_up(connection):
+                        yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                self._circuit.failed()
+                await self._pool.expire_connections()  # to a server that is not the primary any more
+                raise
+            except _NO_ANSWER as error:
+                if not isinstance(error, ValueError):
+                    self._circuit.failed()
+                raise
+            except asyncpg.PostgresError:
+                self._circuit.answered()
+                raise
+            self._circuit.answered()
 
 
 async def _rows(connection: Any, statement: str, arguments: Sequence[Any]) -> Sequence[Any]:
-    """A connection that stays silent is given up: its pool would wait for it once more before taking it back."""
+    rows: Sequence[Any] = await connection.fetch(statement, *arguments)
+    return rows
+
+
+@contextmanager
+def _given_up(connection: Any) -> Iterator[None]:
+    """A connection that stays silent, or whose answer nobody waits for any more, is closed at once: its pool would wait
+    for it once more before taking it back.
+    """
     try:
-        rows: Sequence[Any] = await connection.fetch(statement, *arguments)
-    except TimeoutError:
+        yield
+    except (TimeoutError, asyncio.CancelledError):
         connection.terminate()
         raise
-    return rows
 
 
 @contextmanager

@@ -32,8 +32,16 @@ class PostgresStore:
         """A customer whose key was destroyed has an empty `data_key`, which no vault opens."""
         rows = await self._database.fetch("store_load", customers)
         return {
-            id_: Loaded(version=version, state=state, data_key=data_key or b"", merged_into=merged_into)
-            for id_, version, state, data_key, merged_into in rows
+            row["id"]: Loaded(
+                version=row["version"],
+                state=row["state"],
+                data_key=row["data_key"] or b"",
+                merged_into=row["merged_into"],
+                language=row["language"],
+                opted_out=row["opted_out"],
+                parked=row["parked"],
+            )
+            for row in rows
         }
 
     async def commit(self, writes: Sequence[Write]) -> Sequence[bool]:

@@ -11,7 +11,7 @@ from bot.adapters.postgres.effects import PostgresEffects
 from bot.adapters.postgres.flow_versions import PostgresFlowVersions
 from bot.adapters.postgres.journal import PostgresJournal
 from bot.adapters.postgres.keyring import PostgresKeyring
-from bot.adapters.postgres.migrations import load_migrations, migrate, pending
+from bot.adapters.postgres.migrations import Kind, Migrated, Migration, Standing, load_migrations, migrate, standing
 from bot.adapters.postgres.outbox import PostgresOutbox
 from bot.adapters.postgres.parking import PostgresParking
 from bot.adapters.postgres.pool import Database, connect
@@ -29,21 +29,27 @@ CONNECT_SECONDS = 5.0
 
 
 class Base:
-    """A connected database before its keys are known: migrations and the keyring."""
+    """A connected database before its keys are known: migrations and the keyring.
 
-    def __init__(self, pool: asyncpg.Pool, queries: Mapping[str, str], sql_dir: Path) -> None:
+    The migrations are those that lay there when it was opened: files of a newer release that come to lie beside a
+    running one are not its own.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, queries: Mapping[str, str], migrations: Sequence[Migration]) -> None:
         self._pool = pool
         self._queries = queries
-        self._sql_dir = sql_dir
+        self._migrations = migrations
+        self.newest_migration = migrations[-1].name
         self.database = Database(pool, queries)
         self.keyring = PostgresKeyring(self.database)
 
-    async def pending_migrations(self) -> Sequence[str]:
-        return await pending(self._pool, self._queries, load_migrations(self._sql_dir))
+    async def standing(self) -> Standing:
+        """What is pending, and what a newer release applied."""
+        return await standing(self.database, self._queries, self._migrations)
 
-    async def migrate(self) -> Sequence[str]:
-        """Apply what is pending; its names."""
-        return await migrate(self._pool, self._queries, load_migrations(self._sql_dir))
+    async def migrate(self, only: Kind | None = None) -> Migrated:
+        """Apply what is pending, or as much of it as may be applied now of one kind."""
+        return await migrate(self._pool, self._queries, self._migrations, only)
 
 
 class Stores:
@@ -60,9 +66,9 @@ class Stores:
         self.outbox = PostgresOutbox(database, vault)
         self.effects = PostgresEffects(database)
         self.timers = PostgresTimers(database)
-        self.replicas = PostgresReplicas(database)
+        self.replicas = PostgresReplicas(database, base.newest_migration)
         self.flow_versions = PostgresFlowVersions(database)
-        self.records = PostgresRecords(database, vault)
+        self.records = PostgresRecords(database.impatient(), vault)
         self.watch = PostgresWatch(database)
 
 
@@ -72,6 +78,6 @@ async def opened(url: str, *, sql_dir: Path, size: int = 8, statement_timeout_s:
     patience = min(CONNECT_SECONDS, statement_timeout_s)
     pool = await connect(url, size=size, statement_timeout_s=statement_timeout_s, connect_timeout_s=patience)
     try:
-        yield Base(pool, load_queries(sql_dir), sql_dir)
+        yield Base(pool, load_queries(sql_dir), load_migrations(sql_dir))
     finally:
         pool.terminate()

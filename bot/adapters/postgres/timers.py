@@ -8,7 +8,7 @@ from bot.ports.timers import DueTimer
 
 
 class PostgresTimers:
-    """Fulfils `bot.ports.timers.Timers`. Those of parked customers wait with them."""
+    """Fulfils `bot.ports.timers.Timers`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

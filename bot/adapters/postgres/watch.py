@@ -25,6 +25,12 @@ class PostgresWatch:
         """Journal rows that no commit has consumed, parked customers aside."""
         return await self._waiting("journal_backlog")
 
+    async def timers_late(self) -> float:
+        """Seconds since the longest due timer should have fired, parked customers aside; 0 when none is due."""
+        (row,) = await self._database.fetch("watch_timers")
+        late: float = row["late_seconds"]
+        return late
+
     async def outbox(self) -> Backlog:
         """Messages that wait to be sent, of all replicas."""
         return await self._waiting("watch_outbox")

@@ -1,33 +1,22 @@
 """Leases with snapshots: one hash for each customer, `seat:{id}`, holding owner, until, version, state and key.
 
-Each command is one small script on one key, so it does the same under Redis Cluster, and a batch is one round trip.
-Time is Redis's own, so replicas need not agree on theirs. The snapshot stays when a seat is left, for the next owner.
+Each command is one small script on one key, so it does the same under Redis Cluster, and a batch is one round trip for
+each server. The snapshot stays when a seat is left, for the next owner. What a failover loses costs a step: the version
+in the store decides.
 """
 
-from collections.abc import Callable, Sequence
-from hashlib import sha1
-from typing import Any, Final, cast
+from collections.abc import Sequence
+from typing import Any, Final
 
-import hiredis
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
-
-from bot.adapters.redis.connection import TIMEOUT_S, round_trip, translated
+from bot.adapters.redis.keyspace import Keyspace
+from bot.adapters.redis.node import Command, pack
+from bot.adapters.redis.scripts import NOW, Script, call
 from bot.core.ids import CustomerId
-from bot.ports.failures import Unavailable
 from bot.ports.seats import Keep, Seat
 from bot.ports.store import Loaded
 
-_pack: Final = cast("Callable[[tuple[bytes, ...]], bytes]", hiredis.pack_command)
-"""Typed here, because its stub allows tuples of one part only."""
-
-_NOW: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-
 _TAKE: Final = (
-    _NOW
+    NOW
     + """
 local seat = redis.call('HMGET', KEYS[1], 'owner', 'until', 'version', 'state', 'key')
 if seat[1] and seat[1] ~= ARGV[1] and tonumber(seat[2]) > now then return seat[1] end
@@ -39,7 +28,7 @@ return {seat[3], seat[4], seat[5]}
 """ARGV: me, lease (ms), time to live (ms). The owner's name when it is taken, else the snapshot."""
 
 _KEEP: Final = (
-    _NOW
+    NOW
     + """
 local seat = redis.call('HMGET', KEYS[1], 'owner', 'until', 'version')
 local taken = seat[1] and seat[1] ~= ARGV[1] and tonumber(seat[2]) > now
@@ -61,72 +50,45 @@ return redis.call('HDEL', KEYS[1], 'owner', 'until')
 
 
 class RedisSeats:
-    """Fulfils `bot.ports.seats.Seats`. Give it a client made by `connect(url, timeout_s=None)`.
+    """Fulfils `bot.ports.seats.Seats`.
 
     `lease_s`: after that without a `keep` the seat is free. `session_s`: after that nobody wants the snapshot.
     """
 
-    def __init__(
-        self, client: Redis, *, me: str, lease_s: float, session_s: float, timeout_s: float = TIMEOUT_S
-    ) -> None:
-        self._client = client
-        self._timeout_s = timeout_s
+    def __init__(self, keyspace: Keyspace, *, me: str, lease_s: float, session_s: float) -> None:
+        self._keyspace = keyspace
         self._me = me
         lease, life = b"%d" % (lease_s * 1000), b"%d" % (max(session_s, lease_s) * 1000)
-        self._take = _script(_TAKE), (me.encode(), lease, life)
-        self._keep = _script(_KEEP), (me.encode(), lease, life)
-        self._leave = _script(_LEAVE), (me.encode(),)
+        self._take = Script(_TAKE), (me.encode(), lease, life)
+        self._keep = Script(_KEEP), (me.encode(), lease, life)
+        self._leave = Script(_LEAVE), (me.encode(),)
 
     async def take(self, customers: Sequence[CustomerId]) -> Sequence[Seat]:
-        start, arguments = self._take
-        packed = [_pack((*start, b"seat:%d" % customer, *arguments)) for customer in customers]
-        return [_seat(reply, self._me) for reply in await self._run(packed)]
+        script, arguments = self._take
+        commands = [
+            (key, pack((*script.start, key, *arguments))) for key in [b"seat:%d" % customer for customer in customers]
+        ]
+        return [_seat(reply, self._me) for reply in await self._call(commands, script)]
 
     async def keep(self, keeps: Sequence[Keep]) -> None:
         """A seat that somebody else holds with a newer version is left alone."""
-        start, arguments = self._keep
-        packed = [
-            _pack(
-                (
-                    *start,
-                    b"seat:%d" % keep.customer,
-                    *arguments,
-                    b"%d" % keep.loaded.version,
-                    keep.loaded.state or b"",
-                    keep.loaded.data_key,
-                )
-            )
-            for keep in keeps
-        ]
-        await self._run(packed)
+        script, arguments = self._keep
+        start = script.start
+        commands = []
+        for keep in keeps:
+            key, loaded = b"seat:%d" % keep.customer, keep.loaded
+            written = b"%d" % loaded.version, loaded.state or b"", loaded.data_key
+            commands.append((key, pack((*start, key, *arguments, *written))))
+        await self._call(commands, script)
 
     async def leave(self, customers: Sequence[CustomerId]) -> None:
         """Only what is mine; the snapshot stays."""
-        start, arguments = self._leave
-        await self._run([_pack((*start, b"seat:%d" % customer, *arguments)) for customer in customers])
+        script, arguments = self._leave
+        keys = [b"seat:%d" % customer for customer in customers]
+        await self._call([(key, pack((*script.start, key, *arguments))) for key in keys], script)
 
-    async def _run(self, packed: Sequence[bytes]) -> Sequence[Any]:
-        """The replies; scripts that Redis does not know (it was restarted) are loaded, and all is done once more."""
-        if not packed:
-            return ()
-        replies = await round_trip(self._client, packed, self._timeout_s)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
-            await self._load()
-            replies = await round_trip(self._client, packed, self._timeout_s)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise Unavailable(f"{type(reply).__name__}: {reply}")
-        return replies
-
-    async def _load(self) -> None:
-        with translated():
-            for script in (_TAKE, _KEEP, _LEAVE):
-                await self._client.script_load(script)
-
-
-def _script(text: str) -> tuple[bytes, bytes, bytes]:
-    """The command that runs it on one key. SHA-1 is Redis's name for a script and protects nothing here."""
-    return b"EVALSHA", sha1(text.encode(), usedforsecurity=False).hexdigest().encode(), b"1"
+    async def _call(self, commands: Sequence[Command], script: Script) -> Sequence[Any]:
+        return await call(self._keyspace, commands, script) if commands else ()
 
 
 def _seat(reply: Any, me: str) -> Seat:

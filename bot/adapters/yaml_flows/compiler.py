@@ -23,7 +23,14 @@ from bot.adapters.yaml_flows.language import (
 )
 from bot.adapters.yaml_flows.menus import read_menu
 from bot.adapters.yaml_flows.problems import Report, suggestion
-from bot.adapters.yaml_flows.reading import attempts, department, read_condition, read_triggers, read_validation
+from bot.adapters.yaml_flows.reading import (
+    attempts,
+    department,
+    read_condition,
+    read_remind,
+    read_triggers,
+    read_validation,
+)
 from bot.core.fitting import TEXT_LIMIT
 from bot.core.flow import (
     Ask,
@@ -205,6 +212,7 @@ class _Compiler:
             retry=block.text("retry", TEXT_LIMIT),
             attempts=attempts(block),
             otherwise=self._otherwise(block),
+            remind=read_remind(block),
         )
 
     def _menu(self, block: Block) -> Operation:

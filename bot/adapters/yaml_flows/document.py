@@ -105,6 +105,11 @@ class Block:
         node = self.entries.get(key)
         return isinstance(node, SequenceNode) and not node.value
 
+    def word(self, key: str) -> str:
+        """The scalar under `key`; empty when there is none, without a complaint."""
+        node = self.entries.get(key)
+        return str(node.value) if isinstance(node, ScalarNode) else ""
+
     def block(self, key: str) -> "Block | None":
         node = self.entries.get(key)
         if node is None:

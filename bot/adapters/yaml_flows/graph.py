@@ -23,6 +23,8 @@ from bot.core.flow import (
     Localised,
     Menu,
     Operation,
+    Remind,
+    Reminder,
     Say,
     SetValues,
     SwitchFlow,
@@ -246,10 +248,10 @@ def _templates(op: Operation) -> Iterator[str]:
     match op:
         case Say(text=text) | End(text=text):
             yield from text.values()
-        case Ask(text=text, retry=retry):
-            yield from (*text.values(), *retry.values())
-        case Menu(text=text, retry=retry, replies=replies):
-            yield from (*text.values(), *retry.values())
+        case Ask(text=text, retry=retry, remind=remind):
+            yield from _localised(text, retry, _reminder_text(remind))
+        case Menu(text=text, retry=retry, replies=replies, remind=remind):
+            yield from _localised(text, retry, _reminder_text(remind))
             for reply in replies:
                 yield from _localised(reply.title, reply.description)
         case AskModelStep(instruction=instruction):
@@ -260,6 +262,10 @@ def _templates(op: Operation) -> Iterator[str]:
             yield from (*text.values(), reason)
         case _:
             return
+
+
+def _reminder_text(remind: Remind) -> Localised:
+    return remind.text if isinstance(remind, Reminder) else {}
 
 
 def _localised(*texts: Localised) -> Iterator[str]:

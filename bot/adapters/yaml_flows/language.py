@@ -13,7 +13,7 @@ from bot.core.flow import AnswerType
 Kind = Literal[
     "id", "variable", "text", "line", "lines", "condition", "pattern", "integer", "attempts", "validate", "values",
     "replies", "steps", "triggers", "step", "department", "action", "validation", "target",
-    "languages", "language", "words", "texts", "hours", "openings", "zone",
+    "languages", "language", "words", "texts", "hours", "openings", "zone", "remind", "seconds", "no_agent", "then",
 ]  # fmt: skip
 
 ID_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
@@ -21,6 +21,11 @@ VARIABLE_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 LANGUAGE_PATTERN = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 ATTEMPTS = 3
 ATTEMPTS_LIMIT = 20
+SILENCE_LIMIT = 23 * 3600
+"""Seconds of silence after which something may be said at the latest: WhatsApp takes it for 24 hours."""
+NO_REMINDER = "none"
+"""The word that `remind` takes in a step for which the reminder of the rules is not meant."""
+THEN: Mapping[str, Literal["wait", "return_to_bot"]] = {"wait": "wait", "return_to_bot": "return_to_bot"}
 ESCALATE = "escalate"
 """The word that `otherwise` takes in place of a step: hand over to a person."""
 
@@ -60,6 +65,7 @@ _ID = _key("id", "The name of the step, unique in the flow.", required=True)
 _RETRY = _key("text", "Said after an answer that does not fit. Default: the question again.")
 _ATTEMPTS = _key("attempts", f"How many answers may fail before `otherwise` is taken. Default {ATTEMPTS}.")
 _OTHERWISE = _key("target", f"The step to go to after the last attempt. Default `{ESCALATE}`: a person.")
+_REMIND = _key("remind", "Said once when no answer comes. Default: what `rules.yaml` says; `none`: nothing.")
 _DEPARTMENT = _key("department", "Who is to take over. Default `general`.")
 _REASON = _key("line", "What the person should know; a template.")
 
@@ -73,6 +79,7 @@ STEP_KEYS: Mapping[str, Keys] = {
         "retry": _RETRY,
         "attempts": _ATTEMPTS,
         "otherwise": _OTHERWISE,
+        "remind": _REMIND,
     },
     "quick_replies": {
         "id": _ID,
@@ -84,6 +91,7 @@ STEP_KEYS: Mapping[str, Keys] = {
         "retry": _RETRY,
         "attempts": _ATTEMPTS,
         "otherwise": _OTHERWISE,
+        "remind": _REMIND,
     },
     "conditional": {
         "id": _ID,
@@ -147,12 +155,25 @@ VALIDATE_KEYS: Keys = {
     "type": _key("validation", "What the answer must be: email, phone, number or date."),
 }
 
+_AFTER = "Seconds of silence, at most 23 hours."
+REMIND_KEYS: Keys = {
+    "after": _key("seconds", _AFTER, required=True),
+    "text": _key("text", "The reminder; a template that knows the variables of the flow.", required=True),
+}
+NO_AGENT_KEYS: Keys = {
+    "after": _key("seconds", "Seconds in the queue, at most 23 hours.", required=True),
+    "text": _key("text", "What the customer is told; a template.", required=True),
+    "then": _key("then", "`wait` (the default): it stays in the queue. `return_to_bot`: the bot goes on."),
+}
+
 RULES_KEYS: Keys = {
     "default_language": _key("language", "The language of a text that is missing in the customer's."),
     "languages": _key("languages", "The languages the flows are written in."),
     "words": _key("words", "Whole messages that work anywhere, for: menu, agent, stop, start."),
     "texts": _key("texts", "What the bot says on its own account."),
     "hours": _key("hours", "When people answer."),
+    "remind": _key("remind", "The reminder of every step that waits and says nothing of it. Default: none."),
+    "no_agent": _key("no_agent", "What happens when nobody takes a conversation from the queue. Default: nothing."),
     "persona": _key("line", "Who the model is, put before every question to it."),
 }
 WORD_NAMES = tuple(DEFAULT_WORDS)

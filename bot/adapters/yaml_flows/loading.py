@@ -12,9 +12,10 @@ import msgspec
 from bot.adapters.yaml_flows.compiler import Compiled, compile_flow
 from bot.adapters.yaml_flows.graph import inspect
 from bot.adapters.yaml_flows.problems import Problem, Report, has_errors, render, suggestion
+from bot.adapters.yaml_flows.reading import warn_if_late
 from bot.adapters.yaml_flows.rules import read_rules
 from bot.core.book import Book, Rules
-from bot.core.flow import Exact, FirstMessage, Flow, Keyword, Trigger
+from bot.core.flow import Ask, Exact, FirstMessage, Flow, Keyword, Menu, Trigger
 from bot.core.words import fold, whole
 
 SUFFIXES = frozenset({".yaml", ".yml"})
@@ -139,6 +140,7 @@ def _flow_set(files: Iterable[Path], limits: Rules) -> FlowSet:
         _refuse_unknown_flows(flow, known)
     inspect(compiled)
     _warn_fights(compiled)
+    _warn_late(compiled, rules)
     _warn_languages(sources, rules)
     return FlowSet(sources=sources, compiled=compiled, rules=rules)
 
@@ -192,6 +194,13 @@ def _waits_for(trigger: Trigger) -> list[str]:
             return ["a first message"]
         case _:
             return []
+
+
+def _warn_late(flows: Sequence[Compiled], rules: Rules) -> None:
+    for compiled in flows:
+        for op, block in zip(compiled.flow.ops, compiled.blocks, strict=True):
+            if isinstance(op, Ask | Menu):
+                warn_if_late(block, op.remind, rules.session_timeout)
 
 
 def _warn_languages(sources: Sequence[Source], rules: Rules) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from bot.adapters.yaml_flows.document import Block
 from bot.adapters.yaml_flows.language import ACTION_KEYS, REPLY_KEYS
 from bot.adapters.yaml_flows.problems import suggestion
-from bot.adapters.yaml_flows.reading import attempts, department
+from bot.adapters.yaml_flows.reading import attempts, department, read_remind
 from bot.core.fitting import (
     BODY_LIMIT,
     BUTTON_TITLE_LIMIT,
@@ -46,6 +46,7 @@ def read_menu(
         retry=block.text("retry", body_limit),
         attempts=attempts(block),
         otherwise=otherwise,
+        remind=read_remind(block),
     )
     if len(blocks) > ROWS_LIMIT:
         block.warn(f"{len(blocks)} replies are sent as a numbered text; a list takes {ROWS_LIMIT}", "replies")

@@ -9,6 +9,9 @@ from bot.adapters.yaml_flows.language import (
     ATTEMPTS,
     ATTEMPTS_LIMIT,
     ID_PATTERN,
+    NO_REMINDER,
+    REMIND_KEYS,
+    SILENCE_LIMIT,
     TRIGGER_KEYS,
     TYPE_KEY,
     VALIDATE_KEYS,
@@ -16,7 +19,8 @@ from bot.adapters.yaml_flows.language import (
 )
 from bot.adapters.yaml_flows.problems import suggestion
 from bot.core.expressions import BadExpression, Condition, compile_condition
-from bot.core.flow import Exact, FirstMessage, Keyword, Matching, Pattern, Trigger, Validation
+from bot.core.fitting import TEXT_LIMIT
+from bot.core.flow import Exact, FirstMessage, Keyword, Matching, Pattern, Remind, Reminder, Trigger, Validation
 from bot.core.interpreter import DEFAULT_DEPARTMENT
 from bot.core.words import fold
 
@@ -105,6 +109,41 @@ def read_condition(step: Block) -> Condition | None:
     except BadExpression as error:
         step.error(f"the condition cannot be used (CEL): {error}", "condition")
         return None
+
+
+def read_remind(step: Block) -> Remind:
+    """The `remind` of a step that waits."""
+    word = step.word("remind")
+    if word == NO_REMINDER:
+        return "none"
+    if word:
+        step.error(f"'remind' takes 'after' and 'text', or the word {NO_REMINDER}, and not {word!r}", "remind")
+        return "default"
+    return read_reminder(step) or "default"
+
+
+def read_reminder(block: Block) -> Reminder | None:
+    """The reminder under `remind`, if there is one."""
+    inner = block.block("remind")
+    if inner is None:
+        return None
+    inner.refuse_unknown(REMIND_KEYS, "'remind'")
+    return Reminder(after=silence(inner), text=inner.text("text", TEXT_LIMIT))
+
+
+def warn_if_late(block: Block, remind: Remind | None, session_timeout: float) -> None:
+    """Warn of a reminder that never comes, because the session and its flow end before."""
+    if isinstance(remind, Reminder) and remind.after >= session_timeout:
+        block.warn(
+            f"this reminder never comes: after {session_timeout:.0f} seconds of silence (SESSION_TIMEOUT) "
+            "the flow is over",
+            "remind",
+        )
+
+
+def silence(block: Block) -> int:
+    """The `after` of something that is said when nothing happened: seconds."""
+    return block.integer("after", SILENCE_LIMIT, 1, SILENCE_LIMIT)
 
 
 def attempts(step: Block) -> int:

@@ -10,14 +10,17 @@ from bot.adapters.yaml_flows.document import Block, read_document
 from bot.adapters.yaml_flows.language import (
     HOURS_KEYS,
     LANGUAGE_PATTERN,
+    NO_AGENT_KEYS,
     RULES_KEYS,
     TEXT_NAMES,
+    THEN,
     WEEKDAYS,
     WORD_NAMES,
     Key,
 )
-from bot.adapters.yaml_flows.problems import Report
-from bot.core.book import OpenHours, Rules
+from bot.adapters.yaml_flows.problems import Report, suggestion
+from bot.adapters.yaml_flows.reading import read_reminder, silence, warn_if_late
+from bot.core.book import NoAgent, OpenHours, Rules
 from bot.core.fitting import BUTTON_TITLE_LIMIT, LIST_BUTTON_LIMIT, TEXT_LIMIT
 from bot.core.flow import Localised
 from bot.core.words import whole
@@ -41,7 +44,10 @@ def read_rules(source: str, report: Report, limits: Rules) -> Rules:
     root.refuse_unknown(RULES_KEYS, "the rules")
     languages = _languages(root, limits)
     texts = _texts(root, limits)
-    _warn_missing(root, languages, texts)
+    remind, no_agent = read_reminder(root), _no_agent(root)
+    warn_if_late(root, remind, limits.session_timeout)
+    told = {"remind": remind and remind.text, "no_agent": no_agent and no_agent.text}
+    _warn_missing(root, languages, {**texts, **{name: text for name, text in told.items() if text}})
     return msgspec.structs.replace(
         limits,
         languages=languages,
@@ -50,6 +56,8 @@ def read_rules(source: str, report: Report, limits: Rules) -> Rules:
         texts=texts,
         hours=_hours(root, limits),
         persona=_persona(root, limits),
+        remind=remind or limits.remind,
+        no_agent=no_agent or limits.no_agent,
     )
 
 
@@ -112,6 +120,17 @@ def _persona(root: Block, limits: Rules) -> str:
     if len(persona) > PERSONA_LIMIT:
         root.error(f"the persona has {len(persona)} characters; keep it under {PERSONA_LIMIT}", "persona")
     return persona.strip()
+
+
+def _no_agent(root: Block) -> NoAgent | None:
+    block = root.block("no_agent")
+    if block is None:
+        return None
+    block.refuse_unknown(NO_AGENT_KEYS, "'no_agent'")
+    then = block.string("then", "wait")
+    if then not in THEN:
+        block.error(f"there is no {then!r} here; {suggestion(then, THEN)}", "then")
+    return NoAgent(after=silence(block), text=block.text("text", TEXT_LIMIT), then=THEN.get(then, "wait"))
 
 
 def _hours(root: Block, limits: Rules) -> OpenHours:

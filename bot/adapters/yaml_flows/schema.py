@@ -14,7 +14,10 @@ from bot.adapters.yaml_flows.language import (
     FLOW_KEYS,
     ID_PATTERN,
     LANGUAGE_PATTERN,
+    NO_REMINDER,
+    REMIND_KEYS,
     REPLY_KEYS,
+    SILENCE_LIMIT,
     STEP_KEYS,
     TRIGGER_KEYS,
     VALIDATE_KEYS,
@@ -50,6 +53,8 @@ _KINDS: Mapping[Kind, Schema] = {
     "integer": {"type": "integer"},
     "attempts": {"type": "integer", "minimum": 1, "maximum": ATTEMPTS_LIMIT},
     "validate": _ref("validate"),
+    "remind": {"anyOf": [_ref("remind"), {"const": NO_REMINDER}]},
+    "seconds": {"type": "integer", "minimum": 1, "maximum": SILENCE_LIMIT},
     "validation": {"enum": list(VALIDATION_TYPES)},
     "values": {
         "type": "object",
@@ -74,6 +79,7 @@ def flow_schema() -> Schema:
             "step": _one_of_types(STEP_KEYS),
             "trigger": _one_of_types(TRIGGER_KEYS),
             "reply": _reply(),
+            "remind": _mapping(REMIND_KEYS),
             "validate": {**_mapping(VALIDATE_KEYS), "minProperties": 1, "maxProperties": 1},
         },
     }

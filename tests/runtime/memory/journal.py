@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from bot.core.ids import CustomerId, JournalSeq
 from bot.ports.journal import Backlog, Entry, Unread
+from bot.ports.parking import KEY, STATE
 from bot.ports.store import AuditRow
 from bot.runtime.clock import Clock
+from bot.runtime.letters import event_key
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Event, Parked, Tables
 
@@ -62,6 +66,8 @@ class MemoryParking:
     async def park(self, customer: CustomerId, seq: JournalSeq, error: str, attempts: int, at: float) -> None:
         def work() -> None:
             known = self._tables.parked.get(customer)
+            if known is not None and known.seq < seq:
+                return
             number = known.id if known else self._tables.number()
             self._tables.parked[customer] = Parked(id=number, seq=seq, error=error, attempts=attempts)
 
@@ -75,7 +81,9 @@ class MemoryParking:
             if parked.id != number:
                 continue
             del self._tables.parked[customer]
-            if discard:
+            if discard and parked.seq == STATE:
+                self._begin_anew(customer, parked, at)
+            elif discard and parked.seq != KEY:
                 self._discard(customer, parked, at)
             return customer
         return None
@@ -84,9 +92,32 @@ class MemoryParking:
         row = self._tables.journal.get(parked.seq)
         if row is not None and row.consumed_at is None:
             row.consumed_at = at
+            self._end_cause(row)
         self._tables.users[customer].version += 1
         note = AuditRow(action="event_discarded", by="operator", at=at, detail=parked.error)
         self._tables.audit.append((customer, note))
+
+    def _end_cause(self, row: Event) -> None:
+        """The timer or the question that the event came from is settled with it."""
+        timer = next((id_ for id_ in self._tables.timers if event_key("timer", id_) == row.dedup), None)
+        if timer is not None:
+            del self._tables.timers[timer]
+        for id_, effect in self._tables.effects.items():
+            if event_key("ask", id_) == row.dedup:
+                effect.done = True
+
+    def _begin_anew(self, customer: CustomerId, parked: Parked, at: float) -> None:
+        tables = self._tables
+        tables.users[customer].version += 1
+        tables.users[customer].state = None
+        tables.timers = {id_: timer for id_, timer in tables.timers.items() if timer.customer != customer}
+        for effect in tables.effects.values():
+            effect.done = effect.done or effect.customer == customer
+        for id_, row in tables.conversations.items():
+            if tables.owners[id_] == customer and row.completed_at is None:
+                tables.conversations[id_] = msgspec.structs.replace(row, status="closed", completed_at=at)
+        note = AuditRow(action="conversation_begun_anew", by="operator", at=at, detail=parked.error)
+        tables.audit.append((customer, note))
 
 
 def append(tables: Tables, entries: Sequence[Entry]) -> list[JournalSeq | None]:
@@ -100,8 +131,10 @@ def _append(tables: Tables, entry: Entry, given: set[JournalSeq]) -> JournalSeq 
     if seq is None:
         seq = JournalSeq(tables.number())
         tables.dedups[entry.dedup] = seq
+        known = tables.users.get(entry.customer)
+        customer = (known and known.merged_into) or entry.customer
         tables.journal[seq] = Event(
-            seq=seq, dedup=entry.dedup, customer=entry.customer, sealed=entry.sealed, at=entry.at
+            seq=seq, dedup=entry.dedup, customer=customer, sealed=entry.sealed, at=entry.at, kind=entry.kind
         )
     elif tables.journal[seq].sealed != entry.sealed or seq in given:
         return None

@@ -12,6 +12,7 @@ from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Kept, Message, Tables, rank
 
 BITS = {"sent": 1, "failed": 2, "delivered": 4, "read": 8}
+NOBODY = "-"
 UNSENT = {"pending", "sending"}
 
 
@@ -33,8 +34,18 @@ class MemoryOutbox:
     async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
         return await self._link.call("outbox.orphans", lambda: self._orphans(me, limit, token))
 
-    async def behind(self, me: str, customers: Sequence[CustomerId]) -> Sequence[CustomerId]:
-        return await self._link.call("outbox.behind", lambda: self._behind(me, customers))
+    async def behind(
+        self, me: str, customers: Sequence[CustomerId], *, claiming: int | None = None
+    ) -> Sequence[CustomerId]:
+        return await self._link.call("outbox.behind", lambda: self._behind(me, customers, claiming))
+
+    async def let_go(self, me: str, ids: Sequence[MessageId]) -> None:
+        def work() -> None:
+            for id_ in ids:
+                if self._tables.messages[id_].claimed_by == me:
+                    self._tables.messages[id_].claimed_by = NOBODY
+
+        await self._link.call("outbox.let_go", work)
 
     async def still_mine(self, me: str, ids: Sequence[MessageId]) -> Sequence[MessageId]:
         return await self._link.call("outbox.still_mine", lambda: self._still_mine(me, ids))
@@ -118,7 +129,7 @@ class MemoryOutbox:
 
     def _orphans(self, me: str, limit: int, token: int) -> list[Orphan]:
         now = self._clock.now()
-        live = self._tables.live(now)
+        live = {*self._tables.live(now), me}
         left = [
             message
             for message in self._tables.outbound()
@@ -143,8 +154,16 @@ class MemoryOutbox:
                 return True
         return False
 
-    def _behind(self, me: str, customers: Sequence[CustomerId]) -> list[CustomerId]:
-        waiting = {message.customer for message in self._tables.outbound() if message.claimed_by not in {"", me}}
+    def _is_behind(self, message: Message, me: str) -> bool:
+        """Somebody else has still to send what comes before it."""
+        others = (one for one in self._tables.outbound(message.customer) if one.claimed_by not in {"", me})
+        return any(one.seq < message.seq for one in others)
+
+    def _behind(self, me: str, customers: Sequence[CustomerId], claiming: int | None) -> list[CustomerId]:
+        unsent = [message for message in self._tables.outbound() if message.claimed_by]
+        waiting = {
+            message.customer for message in unsent if message.claimed_by != me or message.claim_token == claiming
+        }
         return [customer for customer in customers if customer in waiting]
 
     def _claim(self, message: Message, me: str, token: int) -> Orphan:
@@ -170,7 +189,11 @@ class MemoryOutbox:
         replica = self._tables.replicas.get(me)
         if replica is None:
             return []
-        mine = [id_ for id_ in ids if self._tables.messages[id_].claimed_by == me]
+        claimed = [id_ for id_ in ids if self._tables.messages[id_].claimed_by == me]
+        given_up = [id_ for id_ in claimed if self._is_behind(self._tables.messages[id_], me)]
+        for id_ in given_up:
+            self._tables.messages[id_].claimed_by = NOBODY
+        mine = [id_ for id_ in claimed if id_ not in given_up]
         for id_ in mine:
             until = max(self._clock.now(), replica.seen_at) + replica.gone_at - replica.seen_at
             self._tables.messages[id_].claimed_until = until

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from bot.core.events import TimerFired
 from bot.ports.effects import ModelCall, OrphanEffect
 from bot.ports.quarantine import Quarantined
 from bot.ports.timers import DueTimer
 from bot.runtime.clock import Clock
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Replica, Tables
+
+FIRED = str(TimerFired.__struct_config__.tag)
 
 
 class MemoryEffects:
@@ -33,7 +36,7 @@ class MemoryEffects:
         )
 
     def _orphans(self, me: str, limit: int, token: int) -> list[OrphanEffect]:
-        live = self._tables.live(self._clock.now())
+        live = {*self._tables.live(self._clock.now()), me}
         left = [
             effect
             for effect in self._tables.effects.values()
@@ -61,7 +64,11 @@ class MemoryTimers:
 
     async def due(self, until: float, limit: int) -> Sequence[DueTimer]:
         def work() -> list[DueTimer]:
-            timers = [timer for timer in self._tables.timers.values() if timer.customer not in self._tables.parked]
+            waits = {
+                row.customer for row in self._tables.journal.values() if row.consumed_at is None and row.kind == FIRED
+            }
+            waits |= self._tables.parked.keys()
+            timers = [timer for timer in self._tables.timers.values() if timer.customer not in waits]
             found = sorted((timer for timer in timers if timer.row.due <= until), key=lambda timer: timer.row.due)
             return [DueTimer(id=timer.row.id, customer=timer.customer, kind=timer.row.kind) for timer in found[:limit]]
 
@@ -87,6 +94,9 @@ class MemoryReplicas:
                 self._tables.replicas[me].gone_at = self._clock.now()
 
         await self._link.call("replicas.leave", work)
+
+    async def others(self, me: str) -> Sequence[str]:
+        return await self._link.call("replicas.others", lambda: sorted(self._tables.live(self._clock.now()) - {me}))
 
 
 class MemoryFlowVersions:

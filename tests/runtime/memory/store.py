@@ -25,7 +25,13 @@ class MemoryStore:
         users = {customer: self._tables.users[customer] for customer in customers if customer in self._tables.users}
         return {
             customer: Loaded(
-                version=user.version, state=user.state, data_key=user.data_key, merged_into=user.merged_into
+                version=user.version,
+                state=user.state,
+                data_key=user.data_key,
+                merged_into=user.merged_into,
+                language=user.facts.language if user.facts else "",
+                opted_out=user.facts.opted_out if user.facts else False,
+                parked=customer in self._tables.parked,
             )
             for customer, user in users.items()
         }

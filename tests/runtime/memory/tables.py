@@ -30,6 +30,7 @@ class Event(msgspec.Struct, kw_only=True):
     customer: CustomerId
     sealed: bytes
     at: float
+    kind: str
     consumed_at: float | None = None
     commit_id: int = -1
 
