@@ -91,7 +91,7 @@ FROM_ZERO: dict[Counter, tuple[str, ...]] = {
     sealed_bad_total: ("state", "journal", "message", "effect", "data_key", "record"),
     newer_total: ("journal", "state", "timer", "spool"),
 }
-"""A series that appears with its first count looks to Prometheus as if it had never risen, so these are there at once."""
+"""Known before they count: what appears with its first count looks to Prometheus as if it had never risen."""
 for _counter, _values in FROM_ZERO.items():
     for _value in _values:
         _counter.labels(_value)

@@ -200,6 +200,7 @@ async def test_a_rolling_deploy_between_two_schemas_loses_doubles_and_reorders_n
         status, shown = await first.ready()
         assert (status, shown["degraded"]) == (200, ["deploy"])
         assert "0004_post_processing_time" in shown["checks"]["deploy"]["detail"]
+        await until(lambda: first.metric("bot_deploy_unfinished"), "the alert is told of it")
         await here.take_down(old)
         code, said = await here.migrate("--post")
         assert code == 1
