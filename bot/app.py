@@ -43,7 +43,7 @@ from bot.runtime.breaker import BreakerState
 from bot.runtime.clock import SystemClock
 from bot.runtime.engine import WATCH_SECONDS, Engine, Ports, Sizes
 from bot.runtime.lease import held_seconds
-from bot.runtime.outbox import Limits
+from bot.runtime.pacing import Limits
 from bot.runtime.sweep import Watch
 from bot.runtime.thinking import Caps
 from bot.web.api.serve import add_api

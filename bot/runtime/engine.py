@@ -43,7 +43,8 @@ from bot.runtime.hints import Hinting
 from bot.runtime.intake import Intake
 from bot.runtime.journalling import Journalling
 from bot.runtime.letters import event_key
-from bot.runtime.outbox import Delivery, Limits
+from bot.runtime.outbox import Delivery
+from bot.runtime.pacing import Limits
 from bot.runtime.registry import Around, Registry
 from bot.runtime.spooling import Spooling
 from bot.runtime.sweep import Sweep, Watch

@@ -11,7 +11,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
 from aiolimiter import AsyncLimiter
 
 from bot import metrics
@@ -26,7 +25,7 @@ from bot.runtime.breaker import Breaker
 from bot.runtime.clock import Clock
 from bot.runtime.gate import Gate
 from bot.runtime.group import Group
-from bot.runtime.pacing import Pacing
+from bot.runtime.pacing import Limits, Pacing
 from bot.runtime.parcels import Lane, Parcel
 from bot.runtime.proofs import Proofs
 from bot.runtime.spilled import Spilled
@@ -36,19 +35,6 @@ from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected
 INTERNAL = Deferred(reason="internal error", code=0, retry_after=None, scope="message", uncertain=False)
 
 log = logging.getLogger(__name__)
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """`rate`: messages per second of our number. `give_up`: seconds after which a message has failed. `parcels`: held
-    in memory at the most; what is more waits in the store. `workers`: sends under way at once.
-    """
-
-    rate: float
-    burst: int
-    interval: float
-    give_up: float
-    parcels: int
-    workers: int
 
 
 class Delivery:
@@ -96,9 +82,7 @@ class Delivery:
         ]
 
     async def stop(self, seconds: float) -> None:
-        """Let what can go out within `seconds` go, note it, and end. What is left is in the store for whoever
-        sweeps.
-        """
+        """Let what can go out within `seconds` go, note it, and end; what is left is for whoever sweeps."""
         end = self._clock.monotonic() + seconds
         while (self._sending or not self._turn.empty()) and self._clock.monotonic() < end:
             await self._clock.sleep(0.01)
@@ -108,7 +92,18 @@ class Delivery:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
+        self._unmark()
         await self._notes.drained()
+
+    def _unmark(self) -> None:
+        """Heads that were marked and never went out raise no doubt: whoever sweeps sends them for the first time."""
+        for lane in self._lanes.values():
+            head = lane.parcels[0] if lane.parcels else None
+            if head is None or not head.marked or head.uncertain or head.id in self.proofs.tried or self.gate.lapsed:
+                continue
+            head.marked = False
+            note = SendNote(id=head.id, status="pending", at=self._clock.now(), attempts=head.attempts)
+            self._notes.add((lane, (note,)))
 
     async def drained(self) -> None:
         """Return when everything that has ended is noted; it waits for the events of failed sends to be durable."""
@@ -121,7 +116,7 @@ class Delivery:
 
     def idle(self, customer: CustomerId) -> bool:
         """Nothing of this customer waits or is out: the next message may be committed as `sending` at once."""
-        return customer not in self._lanes
+        return customer not in self._lanes and not self._stopping
 
     def room(self, customer: CustomerId) -> bool:
         """Whether this replica takes further messages of the customer; when not, they wait in the store in order."""

@@ -4,8 +4,23 @@ The generic cell rate algorithm: one number per recipient, the time at which the
 full bucket are forgotten.
 """
 
+import msgspec
+
 PRUNE_AT = 10_000
 """Recipients remembered before those with a full bucket are looked for."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`rate`: messages per second of our number. `give_up`: seconds after which a message has failed. `parcels`: held
+    in memory at the most; what is more waits in the store. `workers`: sends under way at once.
+    """
+
+    rate: float
+    burst: int
+    interval: float
+    give_up: float
+    parcels: int
+    workers: int
 
 
 class Pacing:

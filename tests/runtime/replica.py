@@ -13,7 +13,7 @@ from bot.core.messages import Inbound, Text
 from bot.core.state import Conversation, decode_conversation
 from bot.runtime.engine import Engine, Ports, Sizes
 from bot.runtime.lease import held_seconds
-from bot.runtime.outbox import Limits
+from bot.runtime.pacing import Limits
 from bot.runtime.thinking import Caps
 from bot.runtime.waiter import Tally
 from bot.runtime.writer import STATE_CONTEXT

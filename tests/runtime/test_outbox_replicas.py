@@ -251,7 +251,7 @@ async def test_stopping_lets_go_out_what_can(world: World, starting: Starting, c
 
 
 async def test_stopping_ends_although_a_send_hangs(world: World, starting: Starting, clock: SimulatedClock) -> None:
-    replica = await starting(sweeping=False, delivery_workers=1)
+    replica = await starting(delivery_workers=1)
     world.channel.gate = asyncio.Event()
     await replica.say("say a")
     await replica.say("say b", OTHER)
@@ -261,6 +261,7 @@ async def test_stopping_ends_although_a_send_hangs(world: World, starting: Start
     await clock.advance(8)
     assert stopping.done()
     assert statuses(world) == ["sending"]
+    assert [message.status for message in world.tables.outbound(world.customer(OTHER))] == ["pending"]
     assert len(world.channel.sent) == 1
     assert replica.breaker.admit()
 
