@@ -79,8 +79,8 @@ class Outbox(Protocol):
     async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
         """Claim messages of other replicas that are gone: whole conversations, in order, skipping what others hold.
 
-        `token` (63 random bits) names this call: again with the same token, after its answer was lost, it gives what it
-        claimed the first time.
+        `token` (63 random bits) names this call: again with the same token and no smaller `limit`, after its answer was
+        lost, it gives what it claimed the first time, before anything else.
         """
         ...
 

@@ -90,6 +90,8 @@ class Sweep:
         self._watches = watches
         self._watched_at = [float("-inf")] * len(watches)
         self._message_token = self._token()
+        self._most = 0
+        """Customers at the most of the call that claims, until its answer came."""
         self._effect_token = self._token()
         self._more_due = False
 
@@ -200,10 +202,10 @@ class Sweep:
         if room <= 0 or began < self._adopts_from:
             return
         await self._delivery.spilled.let_go()
-        limit = min(room, AT_ONCE)
+        limit = self._most = max(self._most, min(room, AT_ONCE))
         self._delivery.spilled.claiming = self._message_token
         orphans = await self._outbox.orphans(self._me, limit, token=self._message_token)
-        self._message_token, self._delivery.spilled.claiming = self._token(), None
+        self._message_token, self._delivery.spilled.claiming, self._most = self._token(), None, 0
         for orphan in orphans:
             self._adopt_in_order(orphan)
         if len(orphans) < limit:

@@ -1,5 +1,5 @@
 -- Claim the open effects of other replicas that are gone, oldest first; what others are claiming is skipped.
--- What this very call ($3) claimed already, when its answer was lost, is given again.
+-- What this very call ($3) claimed already, when its answer was lost, is given again, before anything else.
 with live as materialized (
   select array_append(array(select id from replicas where gone_at > now()), $1::text) as ids
 ),
@@ -8,7 +8,7 @@ left_behind as materialized (
   from effects e, live
   where e.done_at is null
     and (e.claimed_by <> all (live.ids) or (e.claimed_by = $1 and e.claim_token = $3))
-  order by e.created_at
+  order by e.claimed_by = $1 desc, e.created_at
   limit $2
   for update of e skip locked
 ),

@@ -3,7 +3,7 @@
 -- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
 -- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
 -- What lines up behind a message that a living replica has still to send waits for that.
--- What this very call ($3) claimed already, when its answer was lost, is given again.
+-- What this very call ($3) claimed already, when its answer was lost, is given again, before anything else.
 with live as materialized (
   select array_append(array(select id from replicas where gone_at > now()), $1::text) as ids
 ),
@@ -24,7 +24,7 @@ left_behind as (
     )
     and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   group by m.user_id
-  order by 2
+  order by bool_or(m.claimed_by = $1) desc, 2
   limit $2
 ),
 held as materialized (

@@ -433,6 +433,16 @@ async def test_what_comes_behind_another_replicas_message_is_given_up_when_claim
     assert await stores.left_behind("next") == [(third, False)]
 
 
+async def test_a_call_without_an_answer_gives_what_it_claimed_before_anything_that_came_since(stores: Stores) -> None:
+    await stores.replicas.beat("me", 1000.0)
+    early = await stores.sending(BORIS, "pending", claimed_by="me")
+    claimed = await stores.sending(ANNA, "pending", claimed_by="gone")
+    token = next(TOKENS)
+    assert [orphan.id for orphan in await stores.outbox.orphans("me", 1, token=token)] == claimed
+    await stores.outbox.let_go("me", early)
+    assert [orphan.id for orphan in await stores.outbox.orphans("me", 1, token=token)] == claimed
+
+
 async def test_what_a_call_claims_counts_as_anothers_until_its_answer_is_there(stores: Stores) -> None:
     await stores.replicas.beat("me", 1000.0)
     await stores.sending(ANNA, "pending", claimed_by="gone")

@@ -59,6 +59,10 @@ class SimulatedClock:
         self.later(seconds, lambda: None if woken.done() else woken.set_result(None))
         await woken
 
+    def block(self, seconds: float) -> None:
+        """Called by something that is due: it takes so long, and everything else waits meanwhile."""
+        self._elapsed += seconds
+
     async def settled(self) -> None:
         """Return when nothing can run any more before time moves."""
         ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]

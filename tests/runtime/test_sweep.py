@@ -68,6 +68,18 @@ async def test_gauges_show_what_is_held(world: World, starting: Starting, clock:
     world.channel.gate.set()
 
 
+async def test_each_round_tells_how_late_the_event_loop_is(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    await starting()
+    before = metrics.loop_lag_seconds._sum.get()
+    await clock.advance(5)
+    assert metrics.loop_lag_seconds._sum.get() - before < 0.001
+    clock.later(0.1, lambda: clock.block(3))
+    await clock.advance(5)
+    assert 2 < metrics.loop_lag_seconds._sum.get() - before <= 3
+
+
 async def test_what_a_step_counted_and_who_was_handed_over_is_counted(
     world: World, starting: Starting, clock: SimulatedClock
 ) -> None:

@@ -140,7 +140,9 @@ class MemoryOutbox:
             )
         ]
         left = [message for message in left if not self._is_held_back(message, me, now)]
-        customers = list(dict.fromkeys(message.customer for message in left))[:limit]
+        again = {message.customer for message in left if message.claimed_by == me}
+        found = dict.fromkeys(message.customer for message in left)
+        customers = sorted(found, key=lambda customer: customer not in again)[:limit]
         return [self._claim(message, me, token) for message in left if message.customer in customers]
 
     def _is_held_back(self, message: Message, me: str, now: float) -> bool:

@@ -43,7 +43,7 @@ class MemoryEffects:
             if not effect.done
             and (effect.claimed_by not in live or (effect.claimed_by == me and effect.claim_token == token))
         ]
-        left = sorted(left, key=lambda effect: effect.at)[:limit]
+        left = sorted(left, key=lambda effect: (effect.claimed_by != me, effect.at))[:limit]
         for effect in left:
             effect.claimed_by, effect.claim_token = me, token
         return [
