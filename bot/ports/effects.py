@@ -33,8 +33,8 @@ class ModelCall(Record, frozen=True, kw_only=True):
 
 
 class Effects(Protocol):
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
-        """Claim effects of replicas that are gone, skipping what others hold. `token` as for messages."""
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[OrphanEffect]:
+        """Claim effects of replicas that are gone, skipping what others hold. `turn` and `since` as for messages."""
         ...
 
     async def account(self, calls: Sequence[ModelCall]) -> None:

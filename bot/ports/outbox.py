@@ -76,11 +76,12 @@ class Outbox(Protocol):
         """Durable when it returns, whether a message was matched or not."""
         ...
 
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[Orphan]:
         """Claim messages of other replicas that are gone: whole conversations, in order, skipping what others hold.
 
-        `token` (63 random bits) names this call: again with the same token and no smaller `limit`, after its answer was
-        lost, it gives what it claimed the first time, before anything else.
+        `turn` rises with every call that claims in the name of `me`: one that was under way so long that it takes
+        effect after a later one claims nothing. `since` is the first of the calls before this one whose answers were
+        lost: what they claimed is given again.
         """
         ...
 
@@ -89,7 +90,8 @@ class Outbox(Protocol):
     ) -> Sequence[CustomerId]:
         """Those of `customers` with unsent messages that are not claimed by `me`: new ones have to line up.
 
-        `claiming` is the token of a call of `orphans` that was not answered yet: what it claims counts as another's.
+        `claiming` is the turn of the first call of `orphans` without an answer: what was claimed from there on counts
+        as another's.
         """
         ...
 

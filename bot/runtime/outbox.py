@@ -116,7 +116,7 @@ class Delivery:
 
     def idle(self, customer: CustomerId) -> bool:
         """Nothing of this customer waits or is out: the next message may be committed as `sending` at once."""
-        return customer not in self._lanes and not self._stopping
+        return customer not in self._lanes and not self._stopping and not self.gate.shut()
 
     def room(self, customer: CustomerId) -> bool:
         """Whether this replica takes further messages of the customer; when not, they wait in the store in order."""
@@ -199,10 +199,10 @@ class Delivery:
         wait = max(parcel.not_before - now, self._pacing.wait(parcel.recipient, now))
         if wait > 0:
             self._clock.later(wait, lambda: self._next(lane))
-        elif not parcel.marked and not self.gate.lapsed:
-            self._mark(lane, parcel)
         elif self.gate.shut():
             self.gate.hold(lane)
+        elif not parcel.marked:
+            self._mark(lane, parcel)
         else:
             self._turn.put_nowait(lane)
 
@@ -331,7 +331,7 @@ class Delivery:
         self._notes.add((lane, (note,)))
 
     def _may_mark(self, head: Parcel, at: float) -> bool:
-        return not (head.marked or self._stopping or self.gate.lapsed or self._pacing.wait(head.recipient, at) > 0)
+        return not (head.marked or self._stopping or self.gate.shut() or self._pacing.wait(head.recipient, at) > 0)
 
     def _proved(self, lane: Lane, message: MessageId) -> None:
         self._done(lane, SendNote(id=message, status="sent", at=self._clock.now()))

@@ -19,7 +19,7 @@ class Spilled:
         """Messages that are ours in the store and are not to go out from here, because what comes before them may be
         elsewhere: the next sweep lets go of them, and whoever claims them then has them in order."""
         self.claiming: int | None = None
-        """The sweep's call that claims, until its answer came: what it claims is ours and not known here yet."""
+        """The first of the sweep's calls without an answer: what was claimed since is ours, and not known here yet."""
         self.since: dict[CustomerId, float] = {}
         """Who is spilled, and the moment (monotonic) of their last commit that left messages behind."""
 

@@ -5,6 +5,7 @@ logged, and tried again at the next round, and the others go on.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -89,10 +90,9 @@ class Sweep:
         self._clock = clock
         self._watches = watches
         self._watched_at = [float("-inf")] * len(watches)
-        self._message_token = self._token()
-        self._most = 0
-        """Customers at the most of the call that claims, until its answer came."""
-        self._effect_token = self._token()
+        self._turns = itertools.count(1)
+        self._unheard: int | None = None
+        """The first call that claimed effects and has no answer yet."""
         self._more_due = False
 
     async def run(self) -> None:
@@ -202,18 +202,14 @@ class Sweep:
         if room <= 0 or began < self._adopts_from:
             return
         await self._delivery.spilled.let_go()
-        limit = self._most = max(self._most, min(room, AT_ONCE))
-        self._delivery.spilled.claiming = self._message_token
-        orphans = await self._outbox.orphans(self._me, limit, token=self._message_token)
-        self._message_token, self._delivery.spilled.claiming, self._most = self._token(), None, 0
+        limit, turn, spilled = min(room, AT_ONCE), next(self._turns), self._delivery.spilled
+        spilled.claiming = turn if spilled.claiming is None else spilled.claiming
+        orphans = await self._outbox.orphans(self._me, limit, turn=turn, since=spilled.claiming)
+        spilled.claiming = None
         for orphan in orphans:
             self._adopt_in_order(orphan)
         if len(orphans) < limit:
             await self._delivery.spilled.swept(began)
-
-    def _token(self) -> int:
-        """Names a call that claims, until its answer came."""
-        return self._clock.seed() >> 1
 
     def _adopt_in_order(self, orphan: Orphan) -> None:
         """Adopt what was claimed. While a commit of the customer is under way its messages may come before these, or
@@ -257,8 +253,10 @@ class Sweep:
     async def _orphan_effects(self) -> None:
         if self._clock.monotonic() < self._adopts_from:
             return
-        orphans = await self._effects.orphans(self._me, AT_ONCE, token=self._effect_token)
-        self._effect_token = self._token()
+        turn = next(self._turns)
+        self._unheard = turn if self._unheard is None else self._unheard
+        orphans = await self._effects.orphans(self._me, AT_ONCE, turn=turn, since=self._unheard)
+        self._unheard = None
         for orphan in orphans:
             question = self._open_question(orphan)
             if question is not None:

@@ -230,10 +230,12 @@ create table replicas (
   started_at timestamptz not null default now(),
   seen_at timestamptz not null default now(),
   gone_at timestamptz not null,
-  newest_migration text not null default ''
+  newest_migration text not null default '',
+  claim_turn bigint not null default 0
 );
 comment on column replicas.gone_at is 'When it counts as gone unless it says again that it lives; then its claims are orphans.';
 comment on column replicas.newest_migration is 'The last migration its release knows: a later one of kind post waits for it.';
+comment on column replicas.claim_turn is 'Its last call that claims: an earlier one that comes late claims nothing.';
 
 create table flow_versions (
   digest text primary key,

@@ -3,7 +3,7 @@
 -- The customer's row is the lock for all their messages, so two replicas never share out one conversation.
 -- A claim that was confirmed meanwhile (claimed_until) is seen when the row is read again under its lock.
 -- What lines up behind a message that a living replica has still to send waits for that.
--- What this very call ($3) claimed already, when its answer was lost, is given again, before anything else.
+-- What this replica's calls from $4 on claimed already, whose answers were lost, is given again beside it. The call is $3.
 with live as materialized (
   select array_append(array(select id from replicas where gone_at > now()), $1::text) as ids
 ),
@@ -18,13 +18,10 @@ left_behind as (
   select m.user_id, min(m.seq) as seq
   from messages m, live
   where m.claimed_by <> ''
-    and (
-      (m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true))
-      or (m.claimed_by = $1 and m.claim_token = $3)
-    )
+    and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
     and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   group by m.user_id
-  order by bool_or(m.claimed_by = $1) desc, 2
+  order by 2
   limit $2
 ),
 held as materialized (
@@ -38,10 +35,7 @@ before as materialized (
   select m.id, m.delivery_status
   from messages m, live
   where m.claimed_by <> ''
-    and (
-      (m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true))
-      or (m.claimed_by = $1 and m.claim_token = $3)
-    )
+    and m.claimed_by <> all (live.ids) and coalesce(m.claimed_until <= now(), true)
     and m.user_id = any (array(select id from held))
     and not exists (select from others o where o.user_id = m.user_id and o.seq < m.seq)
   order by m.seq
@@ -53,12 +47,19 @@ claimed as (
   from before b
   where m.id = b.id
   returning m.*, b.delivery_status = 'sending' as uncertain
+),
+given as (
+  select c.*, h.data_key from claimed c join held h on h.id = c.user_id
+  union all
+  select m.*, m.delivery_status = 'sending', u.data_key
+  from messages m
+  join users u on u.id = m.user_id
+  where m.claimed_by = $1 and m.claim_token >= $4
 )
 select
-  c.id, c.user_id as customer, c.conversation_id as conversation, h.data_key, c.content, c.recipient_number, c.number,
-  c.kind, extract(epoch from c.caused_at)::double precision as caused_at,
-  extract(epoch from c.created_at)::double precision as created_at, c.attempts, c.uncertain,
-  extract(epoch from c.retry_at)::double precision as retry_at
-from claimed c
-join held h on h.id = c.user_id
-order by c.seq
+  g.id, g.user_id as customer, g.conversation_id as conversation, g.data_key, g.content, g.recipient_number, g.number,
+  g.kind, extract(epoch from g.caused_at)::double precision as caused_at,
+  extract(epoch from g.created_at)::double precision as created_at, g.attempts, g.uncertain,
+  extract(epoch from g.retry_at)::double precision as retry_at
+from given g
+order by g.seq

@@ -58,7 +58,7 @@ from tests.runtime.memory.tables import Tables
 from tests.runtime.memory.vault import MemoryVault
 from tests.runtime.simulated_clock import SimulatedClock
 
-TOKENS = itertools.count(1)
+TURNS = itertools.count(1)
 """Each call that claims has a name of its own."""
 
 ANNA, BORIS = Sender(phone="910000000001"), Sender(phone="910000000002")
@@ -94,7 +94,7 @@ class Stores(msgspec.Struct):
         return [row.id for row in rows]
 
     async def left_behind(self, me: str = "next") -> list[tuple[MessageId, bool]]:
-        return [(orphan.id, orphan.uncertain) for orphan in await self.outbox.orphans(me, 100, token=next(TOKENS))]
+        return [(orphan.id, orphan.uncertain) for orphan in await self.outbox.orphans(me, 100, turn=next(TURNS))]
 
 
 def announced(merge: Merge) -> Entry:
@@ -318,11 +318,11 @@ async def test_effects_of_replicas_that_are_gone_are_claimed_once(stores: Stores
         await stores.replicas.beat(name, 1000.0)
     assert await stores.store.commit([write(anna, effects=(gone, living, done))]) == [True]
     assert await stores.store.commit([write(anna, version=1, done_effects=(done.id,))]) == [True]
-    assert list(await stores.effects.orphans("next", 10, token=next(TOKENS))) == []
+    assert list(await stores.effects.orphans("next", 10, turn=next(TURNS))) == []
     await stores.replicas.leave("gone")
-    (orphan,) = await stores.effects.orphans("next", 10, token=next(TOKENS))
+    (orphan,) = await stores.effects.orphans("next", 10, turn=next(TURNS))
     assert (orphan.id, orphan.customer, orphan.sealed) == (gone.id, anna, b"question")
-    assert list(await stores.effects.orphans("third", 10, token=next(TOKENS))) == []
+    assert list(await stores.effects.orphans("third", 10, turn=next(TURNS))) == []
 
 
 # --- outbox ----------------------------------------------------------------------------------------------------------
@@ -433,14 +433,28 @@ async def test_what_comes_behind_another_replicas_message_is_given_up_when_claim
     assert await stores.left_behind("next") == [(third, False)]
 
 
-async def test_a_call_without_an_answer_gives_what_it_claimed_before_anything_that_came_since(stores: Stores) -> None:
+async def test_what_a_call_without_an_answer_claimed_is_given_again_beside_what_came_since(stores: Stores) -> None:
     await stores.replicas.beat("me", 1000.0)
     early = await stores.sending(BORIS, "pending", claimed_by="me")
     claimed = await stores.sending(ANNA, "pending", claimed_by="gone")
-    token = next(TOKENS)
-    assert [orphan.id for orphan in await stores.outbox.orphans("me", 1, token=token)] == claimed
+    lost, again, later = (next(TURNS) for _ in range(3))
+    assert [orphan.id for orphan in await stores.outbox.orphans("me", 1, turn=lost)] == claimed
     await stores.outbox.let_go("me", early)
-    assert [orphan.id for orphan in await stores.outbox.orphans("me", 1, token=token)] == claimed
+    found = await stores.outbox.orphans("me", 1, turn=again, since=lost)
+    assert sorted(orphan.id for orphan in found) == sorted([*claimed, *early])
+    assert list(await stores.outbox.orphans("me", 1, turn=later)) == []
+
+
+async def test_a_call_that_takes_effect_after_a_later_one_claims_nothing(stores: Stores) -> None:
+    await stores.replicas.beat("me", 1000.0)
+    late, later = next(TURNS), next(TURNS)
+    assert list(await stores.outbox.orphans("me", 9, turn=later)) == []
+    messages = await stores.sending(ANNA, "pending", claimed_by="gone")
+    assert list(await stores.outbox.orphans("me", 9, turn=late)) == []
+    await stores.replicas.beat("me", 1000.0)
+    assert list(await stores.outbox.orphans("me", 9, turn=late)) == []
+    assert list(await stores.effects.orphans("me", 9, turn=late)) == []
+    assert [orphan.id for orphan in await stores.outbox.orphans("me", 9, turn=next(TURNS))] == messages
 
 
 async def test_what_a_call_claims_counts_as_anothers_until_its_answer_is_there(stores: Stores) -> None:
@@ -448,9 +462,11 @@ async def test_what_a_call_claims_counts_as_anothers_until_its_answer_is_there(s
     await stores.sending(ANNA, "pending", claimed_by="gone")
     await stores.sending(BORIS, "pending", claimed_by="me")
     anna, boris = await stores.customer(ANNA), await stores.customer(BORIS)
-    token = next(TOKENS)
-    await stores.outbox.orphans("me", 100, token=token)
-    assert list(await stores.outbox.behind("me", [anna, boris], claiming=token)) == [anna]
+    turn = next(TURNS)
+    await stores.outbox.orphans("me", 100, turn=turn)
+    assert list(await stores.outbox.behind("me", [anna, boris], claiming=turn)) == [anna]
+    assert list(await stores.outbox.behind("me", [anna, boris], claiming=turn - 1)) == [anna]
+    assert list(await stores.outbox.behind("me", [anna, boris], claiming=turn + 1)) == []
     assert list(await stores.outbox.behind("me", [anna, boris])) == []
 
 
@@ -470,10 +486,10 @@ async def test_what_nobody_has_room_for_is_anybodys(stores: Stores) -> None:
     others = await stores.sending(BORIS, "pending", claimed_by="-")
     anna, boris = await stores.customer(ANNA), await stores.customer(BORIS)
     assert set(await stores.outbox.behind("next", [anna, boris])) == {anna, boris}
-    first = [orphan.id for orphan in await stores.outbox.orphans("next", 1, token=next(TOKENS))]
+    first = [orphan.id for orphan in await stores.outbox.orphans("next", 1, turn=next(TURNS))]
     assert first == messages
     assert list(await stores.outbox.behind("next", [anna, boris])) == [boris]
-    assert [orphan.id for orphan in await stores.outbox.orphans("next", 1, token=next(TOKENS))] == others
+    assert [orphan.id for orphan in await stores.outbox.orphans("next", 1, turn=next(TURNS))] == others
 
 
 async def test_what_lines_up_behind_a_message_of_a_living_replica_waits_for_it(stores: Stores) -> None:

@@ -20,7 +20,7 @@ from bot.ports.outbox import FailedReport, Orphan, ReportResult
 from bot.wire.msg91.reports import DeliveryReport
 from tests.adapters.rows import AT, conversation_row, entry, new_customer, new_uuid, new_vault, note, outbound, write
 
-TOKENS = itertools.count(1)
+TURNS = itertools.count(1)
 """Each call that claims has a name of its own."""
 
 STATUSES: tuple[DeliveryStatus, ...] = ("pending", "sending", "sent", "failed", "delivered", "read")
@@ -297,9 +297,9 @@ async def test_messages_of_a_replica_that_left_are_claimed_in_order(
     await replicas.beat("other", 60)
     messages = await post(anna, 3)
     await outbox.note([note(messages[0], "sending", attempts=1), note(messages[1], "pending", retry_at=AT + 60)])
-    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
+    assert list(await outbox.orphans("other", 10, turn=next(TURNS))) == []
     await replicas.leave("me")
-    orphans = await outbox.orphans("other", 10, token=next(TOKENS))
+    orphans = await outbox.orphans("other", 10, turn=next(TURNS))
     assert [orphan.id for orphan in orphans] == messages
     assert [orphan.uncertain for orphan in orphans] == [True, False, False]
     assert [orphan.retry_at for orphan in orphans] == [None, AT + 60, None]
@@ -307,7 +307,7 @@ async def test_messages_of_a_replica_that_left_are_claimed_in_order(
     first = orphans[0]
     assert (first.customer, first.data_key, first.content, first.recipient_number) == (anna, b"key", b"content", b"to")
     assert (first.caused_at, first.created_at, first.kind) == (AT, AT, "flow")
-    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
+    assert list(await outbox.orphans("other", 10, turn=next(TURNS))) == []
     assert (await row_of(pool, messages[0]))["claimed_by"] == "other"
 
 
@@ -317,7 +317,7 @@ async def test_a_replica_that_is_silent_too_long_is_gone(
     await replicas.beat("other", 60)
     await replicas.beat("me", 0)
     messages = await post(anna)
-    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == messages
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, turn=next(TURNS))] == messages
 
 
 async def test_replicas_share_orphans_out_by_whole_customers(
@@ -331,7 +331,7 @@ async def test_replicas_share_orphans_out_by_whole_customers(
     claimed: dict[CustomerId, list[list[MessageId]]] = {customer: [] for customer in customers}
 
     async def claim() -> list[Sequence[Orphan]]:
-        rounds = await asyncio.gather(*(outbox.orphans(name, 2, token=next(TOKENS)) for name in names))
+        rounds = await asyncio.gather(*(outbox.orphans(name, 2, turn=next(TURNS)) for name in names))
         return [found for found in rounds if found]
 
     while rounds := await claim():
@@ -348,8 +348,8 @@ async def test_a_customer_whose_messages_another_replica_is_claiming_is_skipped(
     messages = await post(anna)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("select from users for no key update")
-        assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
-    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == messages
+        assert list(await outbox.orphans("other", 10, turn=next(TURNS))) == []
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, turn=next(TURNS))] == messages
 
 
 async def test_what_lines_up_behind_a_living_replicas_message_is_left_until_that_replica_is_gone(
@@ -359,9 +359,9 @@ async def test_what_lines_up_behind_a_living_replicas_message_is_left_until_that
     await replicas.beat("other", 60)
     (first,) = await post(anna)
     (second,) = await post(anna, claimed_by="-")
-    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
+    assert list(await outbox.orphans("other", 10, turn=next(TURNS))) == []
     await replicas.leave("me")
-    assert [orphan.id for orphan in await outbox.orphans("other", 10, token=next(TOKENS))] == [first, second]
+    assert [orphan.id for orphan in await outbox.orphans("other", 10, turn=next(TURNS))] == [first, second]
 
 
 async def test_customers_with_messages_that_others_or_nobody_has_claimed_are_told_from_the_rest(
@@ -386,7 +386,7 @@ async def test_what_is_still_mine_is_confirmed_against_those_who_think_me_gone(
     await outbox.note([note(sent, "sent")])
     assert await outbox.still_mine("me", [sent, mine, MessageId(new_uuid())]) == [mine]
     await replicas.leave("me")
-    assert list(await outbox.orphans("other", 10, token=next(TOKENS))) == []
+    assert list(await outbox.orphans("other", 10, turn=next(TURNS))) == []
 
 
 async def test_what_somebody_claimed_is_not_mine_any_more(
@@ -394,6 +394,6 @@ async def test_what_somebody_claimed_is_not_mine_any_more(
 ) -> None:
     await replicas.beat("other", 60)
     messages = await post(anna)
-    await outbox.orphans("other", 10, token=next(TOKENS))
+    await outbox.orphans("other", 10, turn=next(TURNS))
     await replicas.beat("me", 60)
     assert await outbox.still_mine("me", messages) == []

@@ -38,7 +38,7 @@ from tests.adapters.rows import (
     write,
 )
 
-TOKENS = itertools.count(1)
+TURNS = itertools.count(1)
 """Each call that claims has a name of its own."""
 
 
@@ -68,12 +68,12 @@ async def test_effects_of_a_replica_that_is_gone_are_claimed_once(
     await replicas.beat("third", 60)
     rows = [effect_row(), effect_row()]
     await store.commit([write(anna, effects=tuple(rows))])
-    claims = await asyncio.gather(*(effects.orphans(name, 9, token=next(TOKENS)) for name in ("other", "third")))
+    claims = await asyncio.gather(*(effects.orphans(name, 9, turn=next(TURNS)) for name in ("other", "third")))
     claimed = [orphan for orphans in claims for orphan in orphans]
     assert {orphan.id for orphan in claimed} == {row.id for row in rows}
     assert len(claimed) == 2
     assert claimed[0] == OrphanEffect(id=claimed[0].id, customer=anna, data_key=b"key", sealed=b"question")
-    assert list(await effects.orphans("other", 9, token=next(TOKENS))) == []
+    assert list(await effects.orphans("other", 9, turn=next(TURNS))) == []
 
 
 async def test_calls_are_accounted_once_and_added_up(database: Database, pool: asyncpg.Pool) -> None:

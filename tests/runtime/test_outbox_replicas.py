@@ -209,7 +209,7 @@ async def test_behind_a_message_that_was_taken_over_the_next_waits_until_that_on
     first.claimed_by = "r2"
     replica.delivery.gate.ours_until(clock.monotonic())
     await replica.say("say b")
-    assert statuses(world) == ["sending", "pending"]
+    assert statuses(world) == ["pending", "pending"]
     await replica.sweep.round()
     await clock.advance(4)
     assert "1 say b" not in world.channel.texts

@@ -15,9 +15,8 @@ from multiprocessing import get_context
 
 from click import echo
 
-from tests.simulation.coverage import counted
 from tests.simulation.mutations import BY_NAME
-from tests.simulation.runs import Result, Total, run
+from tests.simulation.runs import Result, Total, run, run_all
 
 CHUNK = 10
 """Seeds that one process runs before it tells of them."""
@@ -76,16 +75,10 @@ def _many(first: int, seeds: int, jobs: int) -> int:
 def _worked_off(first: int, seeds: int, jobs: int) -> Iterator[tuple[list[Result], Counter[str]]]:
     chunks = [range(at, min(at + CHUNK, first + seeds)) for at in range(first, first + seeds, CHUNK)]
     if jobs == 1:
-        yield from map(_chunk, chunks)
+        yield from map(run_all, chunks)
         return
     with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(_chunk, chunks)
-
-
-def _chunk(seeds: range) -> tuple[list[Result], Counter[str]]:
-    before = counted()
-    results = [run(seed) for seed in seeds]
-    return results, counted() - before
+        yield from pool.imap(run_all, chunks)
 
 
 def _tell(total: Total, seen: Counter[str], seconds: float) -> None:

@@ -106,9 +106,9 @@ def state_without_marks() -> Sequence[Patch]:
 def orphans_of_the_living() -> Sequence[Patch]:
     before = MemoryOutbox._orphans
 
-    def orphans(self: MemoryOutbox, me: str, limit: int, token: int) -> list[Orphan]:
+    def orphans(self: MemoryOutbox, me: str, limit: int, turn: int, since: int) -> list[Orphan]:
         with replaced(self._tables, "live", lambda now: set()):
-            return before(self, me, limit, token)
+            return before(self, me, limit, turn, since)
 
     return [(MemoryOutbox, "_orphans", orphans)]
 

@@ -20,6 +20,9 @@ State = Literal["fine", "refusing", "frozen"]
 
 THAWED = 0.5
 """Share of the calls to a frozen store that take effect when it thaws, long after whoever asked has given up."""
+LATE = 0.3
+"""Share of those that take effect later still, when the replica has had answers to later calls."""
+LATER_SECONDS = 3.0
 DYING = 0.5
 """Share of the calls on their way that still arrive when the replica that made them dies."""
 
@@ -105,8 +108,12 @@ class SimulatedLink(Link):
             answer.set_result(result)
 
     def _thaw(self, name: str, work: Callable[[], object]) -> None:
-        if self._chance.happens(THAWED):
-            self._trace.note("late effect", f"{self._process.name} {name}")
+        if not self._chance.happens(THAWED):
+            return
+        self._trace.note("late effect", f"{self._process.name} {name}")
+        if self._chance.happens(LATE):
+            self._later(self._chance.uniform(0.0, LATER_SECONDS), lambda: self._effect(work))
+        else:
             self._effect(work)
 
     def _effect(self, work: Callable[[], object]) -> None:

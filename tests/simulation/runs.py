@@ -5,6 +5,7 @@ from collections import Counter
 import msgspec
 
 from tests.simulation.checker import Evidence, broken
+from tests.simulation.coverage import counted
 from tests.simulation.world import Simulation
 
 
@@ -44,6 +45,13 @@ class Total(msgspec.Struct):
         self.counts += result.counts
         if result.broken:
             self.failed.append(result)
+
+
+def run_all(seeds: range) -> tuple[list[Result], Counter[str]]:
+    """Some seeds, and what the service counted meanwhile. It is here because a process of its own has to find it."""
+    before = counted()
+    results = [run(seed) for seed in seeds]
+    return results, counted() - before
 
 
 def run(seed: int, *, printing: bool = False) -> Result:

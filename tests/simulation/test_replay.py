@@ -43,6 +43,12 @@ def test_many_runs_say_how_many_hours_and_faults_they_were(capsys: pytest.Captur
     assert "faults" in told
 
 
+def test_several_processes_share_the_seeds() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "12", "--jobs", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
+    assert "12 runs" in done.stdout
+
+
 def test_a_failing_seed_prints_the_command_that_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
     mutation = BY_NAME["state without effects"]
     with mutation.applied():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.adapters.postgres.claims import claimed
 from bot.adapters.postgres.columns import as_json
 from bot.adapters.postgres.pool import Database
 from bot.core.ids import EffectId
@@ -14,8 +15,8 @@ class PostgresEffects:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
-        rows = await self._database.fetch("effects_orphans", me, limit, token)
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[OrphanEffect]:
+        rows = await claimed(self._database, "effects_orphans", me, limit, turn, since)
         return [
             OrphanEffect(id=EffectId(str(id_)), customer=customer, data_key=data_key or b"", sealed=sealed)
             for id_, customer, data_key, sealed in rows

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from bot.adapters.postgres.claims import claimed
 from bot.adapters.postgres.columns import as_json
 from bot.adapters.postgres.pool import Database
 from bot.core.delivery import DeliveryStatus, advance
@@ -91,9 +92,9 @@ class PostgresOutbox:
         """
         return await self._settle(await self._database.fetch("outbox_overlooked"))
 
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[Orphan]:
         """All that a gone replica left of at most `limit` customers, each customer's in order."""
-        rows = await self._database.fetch("outbox_orphans", me, limit, token)
+        rows = await claimed(self._database, "outbox_orphans", me, limit, turn, since)
         return [_orphan(row) for row in rows]
 
     async def behind(

@@ -31,8 +31,10 @@ class MemoryOutbox:
     async def report(self, reports: Sequence[DeliveryReport], at: float) -> ReportResult:
         return await self._link.call("outbox.report", lambda: self._report(reports))
 
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[Orphan]:
-        return await self._link.call("outbox.orphans", lambda: self._orphans(me, limit, token))
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[Orphan]:
+        return await self._link.call(
+            "outbox.orphans", lambda: self._orphans(me, limit, turn, turn if since is None else since)
+        )
 
     async def behind(
         self, me: str, customers: Sequence[CustomerId], *, claiming: int | None = None
@@ -127,23 +129,24 @@ class MemoryOutbox:
 
     # --- claims ------------------------------------------------------------------------------------------------------
 
-    def _orphans(self, me: str, limit: int, token: int) -> list[Orphan]:
+    def _orphans(self, me: str, limit: int, turn: int, since: int) -> list[Orphan]:
         now = self._clock.now()
+        if not self._tables.takes_turn(me, turn, now):
+            return []
         live = {*self._tables.live(now), me}
+        unsent = [message for message in self._tables.outbound() if message.claimed_by]
+        again = [message for message in unsent if message.claimed_by == me and message.claim_token >= since]
         left = [
             message
-            for message in self._tables.outbound()
-            if message.claimed_by
-            and (
-                (message.claimed_by not in live and (message.claimed_until or 0.0) <= now)
-                or (message.claimed_by == me and message.claim_token == token)
-            )
+            for message in unsent
+            if message.claimed_by not in live
+            and (message.claimed_until or 0.0) <= now
+            and not self._is_held_back(message, me, now)
         ]
-        left = [message for message in left if not self._is_held_back(message, me, now)]
-        again = {message.customer for message in left if message.claimed_by == me}
-        found = dict.fromkeys(message.customer for message in left)
-        customers = sorted(found, key=lambda customer: customer not in again)[:limit]
-        return [self._claim(message, me, token) for message in left if message.customer in customers]
+        customers = list(dict.fromkeys(message.customer for message in left))[:limit]
+        for message in (left := [message for message in left if message.customer in customers]):
+            message.claimed_by, message.claimed_until, message.claim_token = me, None, turn
+        return [self._orphan(message) for message in sorted([*again, *left], key=lambda message: message.seq)]
 
     def _is_held_back(self, message: Message, me: str, now: float) -> bool:
         """A living replica has still to send what comes before it."""
@@ -164,12 +167,13 @@ class MemoryOutbox:
     def _behind(self, me: str, customers: Sequence[CustomerId], claiming: int | None) -> list[CustomerId]:
         unsent = [message for message in self._tables.outbound() if message.claimed_by]
         waiting = {
-            message.customer for message in unsent if message.claimed_by != me or message.claim_token == claiming
+            message.customer
+            for message in unsent
+            if message.claimed_by != me or (claiming is not None and message.claim_token >= claiming)
         }
         return [customer for customer in customers if customer in waiting]
 
-    def _claim(self, message: Message, me: str, token: int) -> Orphan:
-        message.claimed_by, message.claimed_until, message.claim_token = me, None, token
+    def _orphan(self, message: Message) -> Orphan:
         row = message.row
         return Orphan(
             id=row.id,

@@ -19,8 +19,10 @@ class MemoryEffects:
         self._link = link
         self._clock = clock
 
-    async def orphans(self, me: str, limit: int, *, token: int) -> Sequence[OrphanEffect]:
-        return await self._link.call("effects.orphans", lambda: self._orphans(me, limit, token))
+    async def orphans(self, me: str, limit: int, *, turn: int, since: int | None = None) -> Sequence[OrphanEffect]:
+        return await self._link.call(
+            "effects.orphans", lambda: self._orphans(me, limit, turn, turn if since is None else since)
+        )
 
     async def account(self, calls: Sequence[ModelCall]) -> None:
         def work() -> None:
@@ -35,17 +37,18 @@ class MemoryEffects:
             lambda: sum(call.cost_usd for call in self._tables.model_calls.values() if call.at >= at),
         )
 
-    def _orphans(self, me: str, limit: int, token: int) -> list[OrphanEffect]:
-        live = {*self._tables.live(self._clock.now()), me}
-        left = [
-            effect
-            for effect in self._tables.effects.values()
-            if not effect.done
-            and (effect.claimed_by not in live or (effect.claimed_by == me and effect.claim_token == token))
+    def _orphans(self, me: str, limit: int, turn: int, since: int) -> list[OrphanEffect]:
+        now = self._clock.now()
+        if not self._tables.takes_turn(me, turn, now):
+            return []
+        live = {*self._tables.live(now), me}
+        undone = [effect for effect in self._tables.effects.values() if not effect.done]
+        again = [effect for effect in undone if effect.claimed_by == me and effect.claim_token >= since]
+        left = sorted((effect for effect in undone if effect.claimed_by not in live), key=lambda effect: effect.at)[
+            :limit
         ]
-        left = sorted(left, key=lambda effect: (effect.claimed_by != me, effect.at))[:limit]
         for effect in left:
-            effect.claimed_by, effect.claim_token = me, token
+            effect.claimed_by, effect.claim_token = me, turn
         return [
             OrphanEffect(
                 id=effect.row.id,
@@ -53,7 +56,7 @@ class MemoryEffects:
                 data_key=self._tables.users[effect.customer].data_key,
                 sealed=effect.row.sealed,
             )
-            for effect in left
+            for effect in sorted([*again, *left], key=lambda effect: effect.at)
         ]
 
 
@@ -84,7 +87,9 @@ class MemoryReplicas:
     async def beat(self, me: str, alive_within: float) -> None:
         def work() -> None:
             now = self._clock.now()
-            self._tables.replicas[me] = Replica(seen_at=now, gone_at=now + alive_within)
+            known = self._tables.replicas.get(me)
+            turn = known.claim_turn if known else 0
+            self._tables.replicas[me] = Replica(seen_at=now, gone_at=now + alive_within, claim_turn=turn)
 
         await self._link.call("replicas.beat", work)
 

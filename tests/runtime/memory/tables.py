@@ -78,6 +78,7 @@ class Parked(msgspec.Struct, kw_only=True):
 class Replica(msgspec.Struct, kw_only=True):
     seen_at: float
     gone_at: float
+    claim_turn: int = 0
 
 
 class Kept(msgspec.Struct, kw_only=True):
@@ -110,6 +111,14 @@ class Tables:
     def number(self) -> int:
         """The next number of every sequence."""
         return next(self._numbers)
+
+    def takes_turn(self, me: str, turn: int, now: float) -> bool:
+        """Whether this call that claims is the last one of `me` so far."""
+        replica = self.replicas.setdefault(me, Replica(seen_at=now, gone_at=now))
+        if replica.claim_turn >= turn:
+            return False
+        replica.claim_turn = turn
+        return True
 
     def live(self, now: float) -> set[str]:
         return {name for name, replica in self.replicas.items() if replica.gone_at > now}
