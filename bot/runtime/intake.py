@@ -171,7 +171,7 @@ class Intake:
                     return await self._journalling.append(arrivals)
             except Unavailable as problem:
                 log.warning("webhooks go to the spool", extra={"items": len(arrivals), "error": str(problem)})
-        await self._spooling.push([self._spooled(arrival) for arrival in arrivals])
+        await self._spooling.push_in_order([self._spooled(arrival) for arrival in arrivals])
         return [IN_SPOOL] * len(arrivals)
 
     def _spooled(self, arrival: Arrival) -> SpooledMessage:

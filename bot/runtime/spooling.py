@@ -1,8 +1,9 @@
 """The way into the spool: what was accepted lines up there while the journal cannot take it (P8).
 
-Order is kept by one rule: whoever accepts asks, after the message has arrived and before it is journalled, whether
-anything waits in the spool. What was acknowledged before is there, or in the journal already, because an entry leaves
-the spool only after its append. So a later message of the same customer, on any replica, comes behind it.
+Order is kept by one rule: before a message is journalled, it has to be known that nothing waited in the spool a moment
+ago, and who pushed to it waits a longer moment before it acknowledges. So whoever answers a customer's next message
+has asked since, and found the one before it in the spool; or in the journal already, because an entry leaves the spool
+only after its append. Under load one question serves many groups of webhooks.
 
 A spool that nobody pushed to while it was being emptied becomes empty; under load somebody always does. So when little
 waits, an append holds back for a moment and lets the last of it go first, instead of lengthening the queue for ever.
@@ -26,6 +27,10 @@ from bot.runtime.spooled import Spooled, seal
 
 AWAY_SECONDS = 1.0
 """After a failure the spool is not asked for so long."""
+FRESH_SECONDS = 0.2
+"""How long an empty spool counts as empty from the moment it was asked."""
+ACKNOWLEDGE_SECONDS = 0.25
+"""How long a message waits in the spool before it is acknowledged: longer than anybody goes without asking."""
 HOLD_SECONDS = 30.0
 """How long webhooks are refused while deliveries wait in a spool that cannot be asked."""
 FEW = 500
@@ -56,6 +61,7 @@ class Spooling:
         self._within = within
         self._away_until = float("-inf")
         self._heard_at = float("-inf")
+        self._empty_until = float("-inf")
         self.waiting = 0
         """Deliveries that waited when the spool was last heard of."""
 
@@ -74,7 +80,7 @@ class Spooling:
 
     async def in_front(self) -> bool:
         """Whether deliveries wait that a new one has to line up behind. Raises `Unavailable` when that is not known."""
-        if self.away and not self.in_use:
+        if self._clock.monotonic() < self._empty_until or (self.away and not self.in_use):
             return False
         until = self._clock.monotonic() + PAUSE_SECONDS
         try:
@@ -103,15 +109,24 @@ class Spooling:
 
     async def look(self) -> int:
         """How many wait. Raises `Unavailable`."""
+        asked = self._clock.monotonic()
         try:
             self._count(await self._spool.waiting())
         except Unavailable:
             self.lost()
             raise
+        if not self.waiting:
+            self._empty_until = asked + FRESH_SECONDS
         return self.waiting
+
+    async def push_in_order(self, deliveries: Sequence[Spooled]) -> None:
+        """As `push`, and return when every replica that journals has asked since."""
+        await self.push(deliveries)
+        await self._clock.sleep(ACKNOWLEDGE_SECONDS)
 
     async def push(self, deliveries: Sequence[Spooled]) -> None:
         """Line these up; they are accepted when it returns. Raises `Unavailable`, and as such `SpoolFull`."""
+        self._empty_until = float("-inf")
         if self.full:
             raise SpoolFull(f"{self.waiting} deliveries wait in the spool")
         try:

@@ -124,20 +124,42 @@ async def test_what_comes_after_the_return_lines_up_behind_what_waits_on_every_r
     assert (waiting(world), answers(world)) == (0, echoes("say 1", "say 2", "say 3"))
 
 
+async def test_an_empty_spool_is_asked_once_in_a_moment_and_whoever_pushes_waits_for_longer_than_that(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first, second = await starting("r1", sweeping=False), await starting("r2", sweeping=False)
+    asked = second.redis.count("spool.waiting")
+    await said(second, "say 1", "say 2")
+    assert second.redis.count("spool.waiting") == asked + 1
+    away(first, database=True)
+    began = clock.monotonic()
+    await said(first, "say 3")
+    assert clock.monotonic() - began > spooling.FRESH_SECONDS
+    await said(second, "say 4")
+    assert waiting(world) == 2
+    away(first, database=False)
+    await first.draining.round()
+    await clock.settled()
+    assert answers(world) == echoes("say 1", "say 2", "say 3", "say 4")
+
+
 async def test_two_that_work_it_off_at_once_do_no_harm_to_the_order(
     world: World, starting: Starting, clock: SimulatedClock
 ) -> None:
     texts = [f"say {number}" for number in range(9)]
-    first, second = await starting("r1", batch=4), await starting("r2", batch=4)
+    first = await starting("r1", sweeping=False, batch=4)
+    second = await starting("r2", batch=4)
     away(first, second, database=True)
     await said(first, *texts)
     late = first.database.hold("journal.append")
     away(first, second, database=False)
+    working_off = asyncio.ensure_future(first.draining.round())
     await clock.advance(draining.CLAIM_SECONDS + 3)
     assert late.reached
     assert answers(world) == echoes(*texts)
     late.release()
-    await clock.advance(10)
+    assert await working_off
+    await clock.settled()
     assert answers(world) == echoes(*texts)
     assert [row.consumed_at is None for row in world.tables.journal.values()] == [False] * len(texts)
 
