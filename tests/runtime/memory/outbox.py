@@ -6,13 +6,13 @@ from bot.core.delivery import advance
 from bot.core.ids import CustomerId, MessageId
 from bot.ports.outbox import FailedReport, Orphan, ReportResult, SendNote
 from bot.runtime.clock import Clock
+from bot.runtime.dispatch import NOBODY
 from bot.wire.msg91.identity import report_key
 from bot.wire.msg91.reports import DeliveryReport
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Kept, Message, Tables, rank
 
 BITS = {"sent": 1, "failed": 2, "delivered": 4, "read": 8}
-NOBODY = "-"
 UNSENT = {"pending", "sending"}
 
 
