@@ -1,7 +1,7 @@
 """One line of the API: what is asked, what is answered, who answers. Behaviour and document both come from it."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -11,6 +11,22 @@ from bot.web.api.asked import Asked, Nothing
 Q = TypeVar("Q", bound=Asked)
 B = TypeVar("B", bound=Asked)
 A = TypeVar("A", bound=Answer)
+
+Scope = Literal[
+    "conversations:read",
+    "conversations:write",
+    "users:read",
+    "users:write",
+    "users:erase",
+    "messages:read",
+    "messages:send",
+    "operations:read",
+    "operations:write",
+    "webhooks:read",
+    "webhooks:write",
+    "audit:read",
+]
+"""What a token may do. Each route asks for one; the administrator's token has all."""
 
 
 class Call(msgspec.Struct, Generic[Q, B], frozen=True, kw_only=True):
@@ -37,6 +53,7 @@ class Route(msgspec.Struct, Generic[Q, B, A], frozen=True, kw_only=True):
 
     method: str
     path: str
+    scope: Scope
     tag: str
     summary: str
     handler: Callable[[Call[Q, B]], Awaitable[A | Later[A]]]

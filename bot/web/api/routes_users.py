@@ -1,0 +1,36 @@
+"""The routes of customers, by phone number."""
+
+from bot.records import UserRecord
+from bot.web.api import asked, users
+from bot.web.api.asked import ByPhone, Nothing
+from bot.web.api.route import AnyRoute, Route
+
+TAG = "Users"
+
+ROUTES: tuple[AnyRoute, ...] = (
+    Route(
+        method="GET",
+        path="/users/{phone}",
+        scope="users:read",
+        tag=TAG,
+        summary="A customer, by phone number.",
+        handler=users.read,
+        asked=ByPhone,
+        body=Nothing,
+        answer=UserRecord,
+        errors=(404,),
+    ),
+    Route(
+        method="PATCH",
+        path="/users/{phone}",
+        scope="users:write",
+        tag=TAG,
+        summary="Change a customer's name, language or opt-out.",
+        handler=users.change,
+        asked=ByPhone,
+        body=asked.UserAsked,
+        answer=UserRecord,
+        errors=(404, 409),
+        may_wait=True,
+    ),
+)
