@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCKING = --quiet --universal --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format docs bench lock image clean
+.PHONY: help run test format docs bench lock image pictures clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,6 +38,9 @@ lock: $(STAMP) ## pin what the image is made of, with hashes; UPGRADE=--upgrade 
 
 image: $(STAMP) ## walk the Dockerfile's steps without a container engine, and run what comes out
 	@$(BIN)/python -m tests.deployment.walk
+
+pictures: $(STAMP) ## take the pictures of the README anew; needs chromium and a font with emoji
+	@$(BIN)/python -m tests.acceptance.pictures
 
 clean: ## remove the environment and the demo's data
 	@rm -rf $(VENV) .data

@@ -20,10 +20,14 @@ from aiohttp import web
 
 from bot import metrics
 from bot.adapters.cipher import AesVault, ServiceKeys, parse_keys
-from bot.adapters.msg91 import Msg91Channel
+from bot.adapters.courier import couriers
+from bot.adapters.lean_http.client import LeanClient
+from bot.adapters.msg91 import Msg91Channel, client_of
 from bot.adapters.openrouter.chain import OpenRouter
+from bot.adapters.postgres.idempotency import PostgresIdempotency
 from bot.adapters.postgres.keyring import PostgresKeyring
 from bot.adapters.postgres.stores import Stores, opened
+from bot.adapters.postgres.watch import SETTLE_SECONDS
 from bot.adapters.redis.connection import connect as connect_redis
 from bot.adapters.redis.hints import RedisHints
 from bot.adapters.redis.keyspace import Keyspace
@@ -33,11 +37,13 @@ from bot.adapters.yaml_flows.loading import compile_source, load_book
 from bot.adapters.yaml_flows.problems import render
 from bot.config import Settings
 from bot.core.book import Book, Rules
+from bot.keeping import retention_of
 from bot.ports.hints import Hints
 from bot.ports.keys import Vault
 from bot.ports.outside import Channel, Model
 from bot.ports.seats import Seats
 from bot.ports.spool import Spool
+from bot.ports.webhooks import Courier
 from bot.readiness import VITAL, Readiness
 from bot.runtime.breaker import BreakerState
 from bot.runtime.clock import SystemClock
@@ -46,10 +52,13 @@ from bot.runtime.lease import held_seconds
 from bot.runtime.pacing import Limits
 from bot.runtime.sweep import Watch
 from bot.runtime.thinking import Caps
+from bot.web.api.admission import NOTED_EVERY, Admission
 from bot.web.api.serve import add_api
 from bot.web.errors import api_errors
+from bot.web.headers import make_safe
 from bot.web.health import Check, Health
-from bot.web.keys import ADMIN_TOKEN, DESK, RECORDS
+from bot.web.keys import ADMISSION, AUDIT, BULK_LIMIT, DESK, ERASING, EXPORTS, IDEMPOTENCY, RECORDS, WEBHOOKS
+from bot.web.rates import Rates
 from bot.web.webhook import BODY_LIMIT, Webhook
 
 BREAKER_FAILURES = 5
@@ -98,21 +107,32 @@ class Service:
         hints: Hints,
         redis: Keyspace,
         session: aiohttp.ClientSession,
+        provider: LeanClient,
+        courier: Courier,
     ) -> None:
         self.settings = settings
         self.stores = stores
         self.model = model_of(session, settings)
         self._redis = redis
+        self.idempotency = PostgresIdempotency(
+            stores.base.database.impatient(), vault, seconds=settings.idempotency_seconds
+        )
+        self.admission = Admission(
+            admin_token=settings.admin_token,
+            tokens=stores.tokens,
+            rates=Rates(rate=settings.api_rate, burst=settings.api_burst),
+        )
         self.engine = Engine(
             me=me,
             ports=ports_of(
                 stores,
-                channel=channel_of(session, settings),
+                channel=Msg91Channel(provider, dialect=settings.msg91_dialect),
                 model=self.model,
                 seats=seats,
                 hints=hints,
                 spool=RedisSpool(redis),
                 vault=vault,
+                courier=courier,
             ),
             sizes=sizes_of(settings),
             clock=SystemClock(),
@@ -120,8 +140,11 @@ class Service:
             compile_source=compile_source,
             default_number=settings.numbers[0] if settings.numbers else "",
             on_breaker=show_breaker,
+            private_webhooks=settings.private_webhooks,
             watches=(
                 Watch(every=WATCH_SECONDS, look=self._look_at_store),
+                Watch(every=SETTLE_SECONDS, look=self.stores.watch.settle_day),
+                Watch(every=NOTED_EVERY, look=self.admission.note_uses),
                 Watch(every=DEPLOY_SECONDS, look=self._look_at_deploy),
                 Watch(every=PRICES_SECONDS, look=self._look_at_prices),
             ),
@@ -129,7 +152,10 @@ class Service:
         self._show_breakers()
         metrics.model_day_cap_usd.set(settings.model_day_cap)
         self.webhook = Webhook(
-            intake=self.engine.intake, secret=settings.msg91_webhook_secret, numbers=settings.numbers
+            intake=self.engine.intake,
+            secret=settings.msg91_webhook_secret,
+            numbers=settings.numbers,
+            read_seconds=settings.read_timeout,
         )
         self.health = Health(checks=self._checks(), vital=VITAL)
 
@@ -138,9 +164,16 @@ class Service:
         api = web.Application(middlewares=[api_errors], client_max_size=BODY_LIMIT)
         api[RECORDS] = self.stores.records
         api[DESK] = self.engine.desk
-        api[ADMIN_TOKEN] = self.settings.admin_token
+        api[AUDIT] = self.stores.audit
+        api[EXPORTS] = self.stores.exports
+        api[ERASING] = self.engine.erasing
+        api[IDEMPOTENCY] = self.idempotency
+        api[BULK_LIMIT] = self.settings.bulk_limit
+        api[ADMISSION] = self.admission
+        api[WEBHOOKS] = self.engine.endpoints
         add_api(api, mount=API_MOUNT)
         app = web.Application(client_max_size=BODY_LIMIT)
+        app.on_response_prepare.append(make_safe)
         app.router.add_post("/webhook/msg91", self.webhook.receive)
         app.router.add_get("/webhook/msg91", self.webhook.ping)
         self.health.add_to(app)
@@ -192,11 +225,19 @@ class Service:
         metrics.parked_conversations.set(await watch.parked())
         metrics.timers_late_seconds.set(await watch.timers_late())
         older_than = self.engine.clock.now() - self.settings.unanswered_after
-        metrics.unanswered_customers.set(await watch.unanswered(older_than))
+        metrics.unanswered_customers.set(await watch.unanswered(older_than, at_most_old=WATCH_SECONDS * 0.9))
 
 
 def ports_of(
-    stores: Stores, *, channel: Channel, model: Model | None, seats: Seats, hints: Hints, spool: Spool, vault: Vault
+    stores: Stores,
+    *,
+    channel: Channel,
+    model: Model | None,
+    seats: Seats,
+    hints: Hints,
+    spool: Spool,
+    vault: Vault,
+    courier: Courier,
 ) -> Ports:
     """The adapters, each behind its port."""
     return Ports(
@@ -205,8 +246,10 @@ def ports_of(
         directory=stores.directory,
         quarantine=stores.quarantine,
         parking=stores.parking,
+        past=stores.past,
         outbox=stores.outbox,
         effects=stores.effects,
+        erasures=stores.erasures,
         timers=stores.timers,
         replicas=stores.replicas,
         flow_versions=stores.flow_versions,
@@ -216,6 +259,8 @@ def ports_of(
         channel=channel,
         model=model,
         vault=vault,
+        webhooks=stores.webhooks,
+        courier=courier,
     )
 
 
@@ -247,12 +292,12 @@ def sizes_of(settings: Settings) -> Sizes:
     )
 
 
-def channel_of(session: aiohttp.ClientSession, settings: Settings) -> Msg91Channel:
-    return Msg91Channel(
-        session,
-        base_url=settings.msg91_base_url,
+def provider_of(settings: Settings) -> LeanClient:
+    return client_of(
+        settings.msg91_base_url,
         auth_key=settings.msg91_auth_key,
-        dialect=settings.msg91_dialect,
+        connections=settings.delivery_workers,
+        rest=KEEPALIVE_SECONDS,
         timeout=settings.msg91_timeout,
     )
 
@@ -312,6 +357,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             session_s=settings.session_timeout,
         )
         session = await stack.enter_async_context(_session(settings))
+        provider = provider_of(settings)
+        stack.push_async_callback(provider.close)
         service = Service(
             me=me,
             settings=settings,
@@ -321,11 +368,14 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             hints=RedisHints(redis, me=me),
             redis=redis,
             session=session,
+            provider=provider,
+            courier=await stack.enter_async_context(couriers(private=settings.private_webhooks)),
         )
         problems = await service.engine.shelf.reload()
         if problems:
             raise NotReady("the flows are broken:\n" + "\n".join(problems))
         await service.engine.start()
+        service.engine.tasks.spawn(retention_of(settings, service.stores, service.engine).run(), "retention")
         stack.push_async_callback(service.stop)
         yield service
 
@@ -348,6 +398,6 @@ async def unlocked(settings: Settings, keyring: PostgresKeyring) -> AesVault:
 
 def _session(settings: Settings) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
-        limit=settings.delivery_workers + settings.model_workers, keepalive_timeout=KEEPALIVE_SECONDS
-    )
+        limit=settings.model_workers + 1, keepalive_timeout=KEEPALIVE_SECONDS
+    )  # the one is the look at prices
     return aiohttp.ClientSession(connector=connector)

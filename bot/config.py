@@ -6,7 +6,6 @@
 import base64
 import re
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
@@ -22,6 +21,7 @@ MOST = 1e9
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=MOST)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=36500)]
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
 KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -111,13 +111,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Files, keys and logs
     flows_dir: Path = Path("flows")
-    """Folder of the flow files and `rules.yaml`."""
+    """Folder of the flow files and `rules.yaml`; unset and without a folder `flows`, the samples of the package."""
     sql_dir: Path = Path("sql")
     """Folder of migrations and queries; unless set, the one that came with the package."""
     encryption_keys: str = ""
     """`id:base64(32 bytes)`, comma separated; the first encrypts, all decrypt."""
     admin_token: str = ""
-    """Bearer token of `/api/v1`; without one the API answers 503."""
+    """The first bearer token of `/api/v1`, with every scope; `bot tokens add` makes more. With none, the API is 503."""
+    api_rate: Positive = 50.0
+    """Calls of `/api/v1` a second that each token may make, at each replica."""
+    api_burst: Count = 100
+    """Calls of `/api/v1` that a token may make at once, after a pause."""
     replica_id: str = ""
     """Name of this replica; the host name and a random end when it is empty."""
     log_format: Literal["json", "text"] = "json"
@@ -125,7 +129,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is logged."""
 
+    # How long things are kept
+    messages_kept_days: Days = 365
+    """Days messages are kept, in both directions; 0 keeps them for ever."""
+    conversations_kept_days: Days = 730
+    """Days conversations are kept after their end; 0 for ever, else not less than their messages."""
+    model_calls_kept_days: Days = 365
+    """Days what each question to a model cost is kept; 0 for ever."""
+    audit_kept_days: Days = 730
+    """Days lines of the audit log are kept; 0 for ever."""
+    journal_kept_days: Days = 3
+    """Days applied events are kept, so that a webhook that comes again is known (docs/operations.md); 0 for ever."""
+    effects_kept_days: Days = 3
+    """Days answered questions to models are kept; 0 for ever."""
+    reports_kept_days: Days = 7
+    """Days delivery reports are kept whose message was not known when they came; 0 for ever."""
+    quarantine_kept_days: Days = 30
+    """Days webhook bodies are kept that could not be used; 0 for ever."""
+    flow_versions_kept_days: Days = 90
+    """Days a flow version is kept that no replica has in force any more; 0 for ever."""
+
+    # Outgoing webhooks
+    webhook_allow_private: bool = False
+    """`true` lets outgoing webhooks go to `http` and into private networks; `ENVIRONMENT=development` does, too."""
+    webhook_kept_days: Days = 30
+    """Days deliveries of outgoing webhooks are kept, whatever became of them; 0 for ever."""
+
+    idempotency_seconds: Positive = 86_400.0
+    """Seconds the answer to a call with an Idempotency-Key is kept; later the same key is a new call."""
+
     # Bounds
+    connection_limit: Count = 4096
+    """Connections that may be open at once; of more, those are closed that have kept the service waiting longest."""
+    read_timeout: Positive = 30.0
+    """Seconds a request may take to arrive, its head and its body each, and an answer to be read."""
     intake_limit: Count = 5000
     """Webhook events that may wait to be made durable; more are refused with 503."""
     spool_limit: Count = 200_000
@@ -144,6 +181,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Questions that may wait for a worker; more are answered with an apology and the offer of a person."""
     actor_idle: Positive = 60.0
     """Seconds after which an idle conversation leaves memory."""
+    bulk_limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
+    """Recipients of one bulk send; the body may have 64 KiB and 2 KiB for each."""
     drain_seconds: Positive = 20.0
     """Seconds a stopping process takes to finish what it has."""
 
@@ -155,6 +194,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def models(self) -> tuple[str, ...]:
         named = (self.openrouter_primary_model, *self.openrouter_fallback_model.split(","))
         return tuple(name.strip() for name in named if name.strip())
+
+    @property
+    def private_webhooks(self) -> bool:
+        return self.webhook_allow_private or self.environment == "development"
 
     @property
     def replica(self) -> str:
@@ -185,7 +228,7 @@ def read_settings(
     given = dict(environment)
     if dotenv is not None and given.get("ENVIRONMENT") == "development" and dotenv.is_file():
         given = {**{key: value or "" for key, value in dotenv_values(dotenv).items()}, **given}
-    values: dict[str, Any] = {"sql_dir": shipped("sql")}
+    values: dict[str, Any] = {"sql_dir": shipped("sql"), "flows_dir": usual_flows()}
     problems: list[str] = []
     for name, wanted in get_type_hints(Settings, include_extras=True).items():
         text = given.get(name.upper(), "").strip()
@@ -203,9 +246,16 @@ def read_settings(
 
 
 def shipped(name: str) -> Path:
-    """The folder `name` that came with the package: beside it in a checkout, under `share` where it was installed."""
-    beside = Path(__file__).resolve().parent.parent / name
-    return beside if beside.is_dir() else Path(sys.prefix) / "share" / "whatsapp-support-desk" / name
+    """The folder `name` that came with the package: within it where it was installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    within = package / "shipped" / name
+    return within if within.is_dir() else package.parent / name
+
+
+def usual_flows() -> Path:
+    """Where flows are looked for while `FLOWS_DIR` is not set."""
+    own = Settings().flows_dir
+    return own if own.is_dir() else shipped("flows")
 
 
 def demands_of_service(settings: Settings, *, embedded: bool = False) -> tuple[str, ...]:
@@ -229,6 +279,14 @@ def demands_of_service(settings: Settings, *, embedded: bool = False) -> tuple[s
     return tuple(missing)
 
 
+def demands_of_database(settings: Settings) -> tuple[str, ...]:
+    """What is missing to work on the stored data without serving."""
+    missing = () if settings.database_url else ("DATABASE_URL is missing",)
+    if settings.encryption_keys or settings.environment == "development":
+        return missing
+    return (*missing, "ENCRYPTION_KEYS is missing: it must hold every key that is in use")
+
+
 def _bad_forms(settings: Settings) -> list[str]:
     problems = []
     if settings.database_url and not settings.database_url.startswith(DATABASE_SCHEMES):
@@ -244,6 +302,9 @@ def _bad_forms(settings: Settings) -> list[str]:
     if settings.conversation_timeout < settings.session_timeout:
         problems.append("CONVERSATION_TIMEOUT: it must not be shorter than SESSION_TIMEOUT")
     problems += _bad_keys(settings.encryption_keys)
+    messages, conversations = settings.messages_kept_days, settings.conversations_kept_days
+    if conversations and (not messages or conversations < messages):
+        problems.append("CONVERSATIONS_KEPT_DAYS: it must be 0 or at least MESSAGES_KEPT_DAYS")
     return problems
 
 

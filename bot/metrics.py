@@ -51,7 +51,13 @@ uncertain_sends_total = Counter(
 )
 send_seconds = Histogram("bot_send_seconds", "One call of the provider.", buckets=SECONDS)
 reply_seconds = Histogram("bot_reply_seconds", "Webhook accepted to provider accepted.", ["kind"], buckets=SECONDS)
-reply_seconds_by_kind = {kind: reply_seconds.labels(kind) for kind in ("flow", "model", "agent", "system")}
+bulk_seconds = Histogram(
+    "bot_bulk_seconds", "Bulk message asked for to provider accepted.", buckets=(*SECONDS, 300, 1800)
+)
+reply_seconds_by_kind = {
+    **{kind: reply_seconds.labels(kind) for kind in ("flow", "model", "agent", "system")},
+    "bulk": bulk_seconds,  # nobody waits for these, and they give way
+}
 reports_total = Counter("bot_delivery_reports_total", "Delivery reports by status.", ["status"])
 
 model_calls_total = Counter("bot_model_calls_total", "Questions to the chain of models by outcome.", ["outcome"])
@@ -60,6 +66,12 @@ model_cost_usd_total = Counter("bot_model_cost_usd_total", "What models cost, US
 model_tokens_total = Counter("bot_model_tokens_total", "Tokens by direction.", ["direction"])
 model_spent_today_usd = Gauge("bot_model_spent_today_usd", "What models cost since midnight UTC.")
 model_day_cap_usd = Gauge("bot_model_day_cap_usd", "What models may cost in a day, US dollars.")
+
+webhook_deliveries_total = Counter(
+    "bot_webhook_deliveries_total", "Attempts of outgoing webhooks by what became of them.", ["outcome"]
+)
+webhook_backlog = Gauge("bot_webhook_backlog", "Outgoing webhooks that wait for active endpoints.")
+webhook_oldest_seconds = Gauge("bot_webhook_oldest_seconds", "Age of the oldest of them.")
 
 breaker_state = Gauge("bot_breaker_state", "0 closed, 1 half open, 2 open.", ["name"])
 hints_total = Counter("bot_hints_total", "Hints from other replicas by what they say; hints not sent.", ["what"])
@@ -71,6 +83,7 @@ sweep_failures_total = Counter("bot_sweep_failures_total", "Parts of the sweep t
 swept_total = Counter("bot_swept_total", "Things the sweep found waiting.", ["what"])
 sealed_bad_total = Counter("bot_sealed_unreadable_total", "Sealed values that no key opens.", ["what"])
 newer_total = Counter("bot_newer_release_total", "Values of a newer release, left to its replicas.", ["what"])
+build_info = Gauge("bot_build_info", "1; the labels say what runs.", ["version", "python"])
 deploy_unfinished = Gauge(
     "bot_deploy_unfinished", "1 while a migration of this release is pending, or one of a newer release is applied."
 )
@@ -78,17 +91,34 @@ loop_lag_seconds = Histogram(
     "bot_loop_lag_seconds", "How late the event loop is, looked at in each round of the sweep.", buckets=SECONDS
 )
 
+connections = Gauge("bot_connections", "Connections that are open.")
+connections_closed_total = Counter(
+    "bot_connections_closed_total", "Connections closed because of how they behaved.", ["reason"]
+)
+api_refused_total = Counter("bot_api_refused_total", "API calls turned away before anything was done.", ["reason"])
+
+erasures_total = Counter("bot_erasures_total", "Customers erased on demand.")
+
+retention_deleted_total = Counter("bot_retention_deleted_total", "Rows removed because they were old.", ["kind"])
+retention_failures_total = Counter("bot_retention_failures_total", "Removals of old rows that failed.", ["kind"])
+retention_last_success_timestamp = Gauge(
+    "bot_retention_last_success_timestamp", "When this replica last removed all that was old, unix seconds; 0: never."
+)
+
 FROM_ZERO: dict[Counter, tuple[str, ...]] = {
-    refused_total: ("unauthorized", "bad_request", "overloaded", "unavailable", "stopping", "failed"),
+    refused_total: ("unauthorized", "bad_request", "timeout", "overloaded", "unavailable", "stopping", "failed"),
+    connections_closed_total: ("slow", "unread", "idle", "crowded"),
+    api_refused_total: ("unauthorized", "forbidden", "rate_limited"),
     flow_troubles_total: ("over_budget", "condition_fault"),
     reports_total: ("sent", "delivered", "read", "failed"),
     model_calls_total: ("answered", "unavailable", "account", "budget", "refused", "invalid", "timeout"),
     model_tokens_total: ("prompt", "completion"),
     hints_total: ("wake", "applied", "departed", "unknown", "unsent"),
-    store_errors_total: ("journal", "commit", "notes", "reports", "redis", "hints", "spool"),
+    webhook_deliveries_total: ("delivered", "retry", "failed", "cancelled"),
+    store_errors_total: ("webhooks", "journal", "commit", "notes", "reports", "redis", "hints", "spool"),
     sweep_failures_total: ("heartbeat", "outbox", "timers", "journal", "reports", "effects", "retire", "watch"),
     swept_total: ("timer", "event", "message", "effect"),
-    sealed_bad_total: ("state", "journal", "message", "effect", "data_key", "record"),
+    sealed_bad_total: ("state", "journal", "message", "effect", "data_key", "record", "idempotency"),
     newer_total: ("journal", "state", "timer", "spool"),
 }
 """Known before they count: what appears with its first count looks to Prometheus as if it had never risen."""

@@ -153,6 +153,20 @@ class QuarantineRecord(Answer, frozen=True, kw_only=True):
     received_at: Moment
 
 
+class AuditRecord(Answer, frozen=True, kw_only=True):
+    """Who did what. `note` is what a person wrote about it; `phone_number` is that of the customer it was about."""
+
+    id: int
+    action: str
+    by: str
+    phone_number: str | None
+    conversation_id: ConversationId | None
+    detail: str
+    note: str | None
+    erased: bool
+    created_at: Moment
+
+
 class ConversationStats(Answer, frozen=True, kw_only=True):
     """Conversations that began in the time asked for, and what has become of them since.
 
@@ -188,6 +202,17 @@ class Stats(Answer, frozen=True, kw_only=True):
     model: ModelTotals
 
 
+class AuditWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which lines of the audit log: those that fit everything that is not None. `phone` is digits with country code."""
+
+    action: str | None = None
+    by: str | None = None
+    phone: str | None = None
+    conversation: ConversationId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 class Records(Protocol):
     """Reading. Lists give at most `limit`, the latest first; `after` is the id of the last one seen."""
 
@@ -217,6 +242,12 @@ class Records(Protocol):
 
     async def quarantine(self, *, after: int | None, limit: int) -> Sequence[QuarantineRecord]: ...
 
+    async def audit(
+        self, wanted: AuditWanted, *, after: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        """`after` is time and id of the last line seen."""
+        ...
+
     async def stats(self, since: datetime, until: datetime) -> Stats: ...
 
 
@@ -232,6 +263,13 @@ class ActResult(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["done", "refused", "not_found", "pending"]
     reason: str = ""
     messages: tuple[MessageId, ...] = ()
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a bulk send. `phone` is digits with country code."""
+
+    phone: str
+    content: Outbound
 
 
 class FlowSummary(Answer, frozen=True, kw_only=True):
@@ -265,16 +303,23 @@ class Desk(Protocol):
         """Write to a number, known or not, without taking its conversation; refused when the customer opted out."""
         ...
 
+    async def send_many(self, notices: Sequence[Notice], *, by: str, key: str) -> Sequence[ActResult | None]:
+        """As `send`, to many, giving way to customers who write; what became of each, in order.
+
+        None: it was not taken in time; `key` again goes on there, and sends to nobody twice.
+        """
+        ...
+
     async def reload_flows(self) -> Sequence[str]:
         """Problems, a line each; without any the files are in force, with some the flows stay as they were."""
         ...
 
     def flows(self) -> Sequence[FlowSummary]: ...
 
-    async def retry_parked(self, parked: int) -> bool:
-        """Let the parked event be tried again; False when there is no such id."""
+    async def retry_parked(self, parked: int, *, by: str = "operator") -> bool:
+        """Let the parked event be tried again, with a line in the audit log; False when there is no such id."""
         ...
 
-    async def discard_parked(self, parked: int) -> bool:
+    async def discard_parked(self, parked: int, *, by: str = "operator") -> bool:
         """Give the parked event up, with a line in the audit log; False when there is no such id."""
         ...

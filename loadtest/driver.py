@@ -70,7 +70,7 @@ def _message(phone: str, text: str, port: int, secret: str) -> Message:
     return Message(phone, text, head.encode() + body)
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """HTTP/1.1 as far as a driver needs it: one request under way, answers with a Content-Length."""
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ async def drive(rounds: Sequence[Sequence[Message]], *, port: int, connections: 
     sent: list[Sent] = []
 
     async def one(index: int) -> None:
-        _, connection = await loop.create_connection(_Connection, "127.0.0.1", port)
+        _, connection = await loop.create_connection(Connection, "127.0.0.1", port)
         for messages in rounds:
             for message in messages[index::connections]:
                 at, started = time.time(), time.perf_counter()

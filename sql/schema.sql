@@ -184,6 +184,7 @@ comment on column reports.recipient is 'Fingerprint of the phone number; a reque
 create index reports_waiting on reports (received_at) where matched_at is null;
 create index reports_provider on reports (msg91_message_id) where matched_at is null;
 create index reports_request on reports (request_id) where matched_at is null;
+create index reports_received on reports (received_at);
 
 create table model_calls (
   id uuid primary key,
@@ -231,6 +232,26 @@ create table audit (
 );
 comment on column audit.note is 'What a person wrote about it, sealed under the customer''s key.';
 create index audit_user on audit (user_id, id desc);
+create index audit_recent on audit (created_at, id);
+create index audit_by on audit (by_whom, created_at, id);
+create index audit_action on audit (action, created_at, id);
+create index audit_by_action on audit (by_whom, action, created_at, id);
+create index audit_conversation on audit (conversation_id) where conversation_id is not null;
+
+create table api_tokens (
+  id bigint generated always as identity primary key,
+  name text not null,
+  hash bytea not null,
+  scopes text[] not null,
+  created_at timestamptz not null default now(),
+  created_by text not null,
+  last_used_at timestamptz,
+  expires_at timestamptz,
+  revoked_at timestamptz
+);
+comment on column api_tokens.hash is 'SHA-256 of the secret: 256 random bits need no slow hash.';
+comment on column api_tokens.last_used_at is 'To the minute.';
+create unique index api_tokens_living on api_tokens (name) where revoked_at is null;
 
 create table replicas (
   id text primary key,
@@ -252,3 +273,117 @@ create table flow_versions (
   created_at timestamptz not null default now(),
   used_at timestamptz not null default now()
 );
+
+create table idempotency (
+  key bytea primary key,
+  fingerprint bytea not null,
+  status smallint not null,
+  answer bytea not null,
+  subjects bytea[] not null default '{}',
+  created_at timestamptz not null default now()
+);
+alter table idempotency alter column answer set storage external;
+comment on table idempotency is 'Answers of finished calls under an Idempotency-Key, sealed under the service''s key; short-lived.';
+comment on column idempotency.key is 'Keyed fingerprint of caller, method, path and key; fingerprint is that of the body.';
+comment on column idempotency.subjects is 'Fingerprints (as identities.hash) of the numbers in the answer, so that erasure finds it.';
+create index idempotency_created on idempotency (created_at);
+create index idempotency_subjects on idempotency using gin (subjects) where subjects <> '{}';
+
+create table message_days (
+  day date primary key,
+  totals jsonb not null,
+  settled_at timestamptz not null default now()
+);
+comment on table message_days is
+  'Messages of a day (UTC) by direction and status, counted a week later, when delivery reports no longer change them.';
+
+create table looks (
+  name text primary key,
+  looked_at timestamptz not null,
+  count bigint not null
+);
+comment on table looks is 'What one replica counted for all of them, so that the cost does not grow with their number.';
+insert into looks (name, looked_at, count) values ('unanswered', '-infinity', 0);
+
+create table webhook_endpoints (
+  id uuid primary key,
+  url text not null,
+  events text[] not null,
+  description text not null default '',
+  secret bytea not null,
+  old_secret bytea,
+  old_secret_until timestamptz,
+  active boolean not null default true,
+  failures integer not null default 0,
+  failing_since timestamptz,
+  hold_until timestamptz,
+  disabled_at timestamptz,
+  disabled_reason text not null default '',
+  created_at timestamptz not null default now()
+);
+comment on table webhook_endpoints is 'Systems of the company that are told of events.';
+comment on column webhook_endpoints.secret is 'What signs, sealed under the service''s key; old_secret signs beside it for a while.';
+comment on column webhook_endpoints.failures is 'Failed attempts in a row, of all deliveries and replicas.';
+comment on column webhook_endpoints.hold_until is 'It is left alone until then, because it failed several times in a row.';
+
+create table webhook_deliveries (
+  id bigint generated always as identity primary key,
+  endpoint_id uuid not null,
+  event_id uuid not null,
+  type text not null,
+  user_id bigint,
+  conversation_id uuid,
+  sealed bytea not null,
+  status text not null default 'pending' check (status in ('pending', 'delivered', 'failed', 'cancelled')),
+  attempts integer not null default 0,
+  last_status_code integer,
+  error text not null default '',
+  claimed_by text not null default '',
+  claimed_until timestamptz,
+  next_try_at timestamptz not null,
+  created_at timestamptz not null,
+  finished_at timestamptz
+) with (fillfactor = 80);
+alter table webhook_deliveries alter column sealed set storage external;
+comment on table webhook_deliveries is 'One event for one endpoint, made with the commit it tells of. Its endpoint may be gone.';
+comment on column webhook_deliveries.id is 'Rises with the order in which the events of a customer happened.';
+comment on column webhook_deliveries.sealed is 'The body under the customer''s key; under the service''s where there is no customer.';
+create index webhook_deliveries_due on webhook_deliveries (endpoint_id, next_try_at) where status = 'pending';
+create index webhook_deliveries_user on webhook_deliveries (user_id, endpoint_id, status, id);
+create index webhook_deliveries_listed on webhook_deliveries (endpoint_id, status, id);
+create index webhook_deliveries_old on webhook_deliveries (created_at);
+
+create table erasures (
+  id bigint generated always as identity primary key,
+  key bytea not null unique,
+  user_ids bigint[] not null,
+  sought bytea not null default '',
+  by_whom text not null,
+  begun_at timestamptz not null,
+  worked_at timestamptz not null,
+  worked_off boolean not null default false,
+  finished_at timestamptz not null default 'infinity',
+  heard_by text[] not null default '{}',
+  conversations integer not null default 0,
+  messages integer not null default 0,
+  events integer not null default 0,
+  cancelled integer not null default 0,
+  quarantined integer not null default 0
+);
+comment on table erasures is 'Customers who were erased: what is left to do for each, and that it was done.';
+comment on column erasures.key is 'Fingerprint of phone number and Idempotency-Key, so that a repeated call finds its erasure.';
+comment on column erasures.sought is 'The identities to look for, sealed under the service''s key; empty once it is finished.';
+comment on column erasures.worked_at is 'When somebody last worked at it: long ago means that they are gone.';
+comment on column erasures.heard_by is 'Replicas that hold nothing of the customer in memory or Redis any more.';
+create index erasures_recent on erasures (finished_at);
+
+create table suppressed (
+  hash bytea primary key,
+  since timestamptz not null
+);
+comment on table suppressed is 'Erased customers who had opted out: fingerprints (as identities.hash) under which they stay so.';
+
+create function erased_id(id text) returns text
+  language sql immutable parallel safe
+  as $$ select 'erased:' || encode(sha256(convert_to(id, 'UTF8')), 'hex') $$;
+comment on function erased_id is 'What stays of a provider''s message id, which may contain the number: late reports still match.';

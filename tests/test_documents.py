@@ -20,6 +20,10 @@ FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 PLACE = re.compile(r"(?:bot|sql|flows|tests|loadtest|docs)/[\w./*-]+")
+HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
+PICTURES = ROOT / "docs" / "pictures"
+PICTURE_LIMIT = 1_500_000
+"""Bytes of one picture: whoever opens the page waits for it."""
 PATTERN_LETTERS = "NNNN"
 """A name that stands for many: `docs/decisions/NNNN-*.md`."""
 METRIC = re.compile(r"(?<![\w./-])bot_[a-z][a-z0-9_]*")
@@ -39,6 +43,16 @@ def prose(path: Path) -> str:
 
 def spans(path: Path) -> Iterator[str]:
     return (found[1] for found in SPAN.finditer(prose(path)))
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link may name behind `#`: the headings as GitHub writes them, in lower case with `-` for blanks."""
+    made: list[str] = []
+    for found in HEADING.finditer(prose(path)):
+        words = re.sub(r"[^\w\- ]", "", LINK.sub(lambda link: link[0].partition("](")[0], found[1]).lower())
+        anchor = words.replace(" ", "-")
+        made.append(f"{anchor}-{made.count(anchor)}" if anchor in made else anchor)
+    return set(made)
 
 
 def known_metrics() -> set[str]:
@@ -66,6 +80,30 @@ def test_the_drawing_of_the_modes_is_made_from_their_table() -> None:
 def test_every_link_within_the_repository_leads_somewhere(document: Path) -> None:
     targets = [found[1].partition("#")[0] for found in LINK.finditer(prose(document)) if "://" not in found[1]]
     assert [target for target in targets if target and not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_link_to_a_heading_finds_it(document: Path) -> None:
+    targets = [found[1].partition("#") for found in LINK.finditer(prose(document)) if "://" not in found[1]]
+    pages = [(document.parent / place if place else document, anchor) for place, _, anchor in targets if anchor]
+    assert [f"{page.name}#{anchor}" for page, anchor in pages if anchor not in anchors(page)] == []
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set[Path](), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in reached and page.suffix == ".md":
+            reached.add(page)
+            targets = (found[1].partition("#")[0] for found in LINK.finditer(prose(page)) if "://" not in found[1])
+            waiting += [(page.parent / target).resolve() for target in targets if target]
+    assert {names(page) for page in DOCUMENTS} - {names(page) for page in reached} == set()
+
+
+def test_every_picture_is_shown_somewhere_and_is_not_too_large() -> None:
+    shown = "".join(page.read_text(encoding="utf-8") for page in DOCUMENTS)
+    assert [picture.name for picture in PICTURES.iterdir() if f"pictures/{picture.name}" not in shown] == []
+    assert [picture.name for picture in PICTURES.iterdir() if picture.stat().st_size > PICTURE_LIMIT] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)

@@ -26,7 +26,8 @@ _NONCES_DRAWN: Final = 512
 _KEY_BYTES: Final = 32
 _FINGERPRINT_BYTES: Final = 16
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_KEY_CONTEXT: Final = b"key"
+KEY_CONTEXT: Final = b"key"
+"""The context under which keys are wrapped."""
 _SEALERS_KEPT: Final = 10_000
 
 
@@ -110,6 +111,8 @@ class ServiceKeys:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._sealers = {id_.encode(): AesSealer(key, id_) for id_, key in keys.items()}
         self._first = next(iter(self._sealers.values()))
+        self.ids = tuple(keys)
+        self.first_id = self.ids[0]
 
     def seal(self, plain: bytes, context: bytes = b"") -> bytes:
         return self._first.seal(plain, context)
@@ -123,11 +126,11 @@ class ServiceKeys:
 
     def new_key(self) -> bytes:
         """A fresh random key, wrapped."""
-        return self.seal(os.urandom(_KEY_BYTES), _KEY_CONTEXT)
+        return self.seal(os.urandom(_KEY_BYTES), KEY_CONTEXT)
 
     def unwrap(self, wrapped: bytes) -> bytes:
         """The key itself. Raises `ValueError`."""
-        return self.open(wrapped, _KEY_CONTEXT)
+        return self.open(wrapped, KEY_CONTEXT)
 
 
 class AesVault:
@@ -158,11 +161,19 @@ class AesVault:
             self._customers.popitem(last=False)
         return sealer
 
+    def forget(self) -> None:
+        self._customers.clear()
+
     def fingerprint(self, kind: str, value: str) -> bytes:
         """`kind` has at most 16 bytes and keeps equal values of different kinds apart."""
         return blake2b(
             value.encode(), key=self._fingerprint_key, digest_size=_FINGERPRINT_BYTES, person=kind.encode()
         ).digest()
+
+
+def key_id(sealed: bytes) -> str:
+    """Which of the service's keys sealed this; empty under a customer's key, and for what is not sealed."""
+    return _key_id(sealed).decode("ascii", "replace")
 
 
 def _key_id(sealed: bytes) -> bytes:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import aiohttp
-
+from bot.adapters.lean_http.answers import Answer
+from bot.adapters.lean_http.client import LeanClient
+from bot.adapters.lean_http.connection import AnswerLost
+from bot.adapters.lean_http.pool import Bounds, NotSent
 from bot.core.messages import Outbound
 from bot.wire.msg91.answers import read_answer
 from bot.wire.msg91.outcomes import Deferred, SendOutcome
@@ -22,68 +24,58 @@ CONNECT_SHARE: Final = 0.5
 ANSWER_LIMIT: Final = 65_536
 """Bytes of an answer that are read; MSG91's have less than one thousand."""
 
-_NOT_CONNECTED: Final = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-    aiohttp.ServerFingerprintMismatch,
-)
+USER_AGENT: Final = "whatsapp-support-desk"
+
+_NO_HEADERS: Final[dict[str, str]] = {}
+_RETRY_AFTER: Final = b"retry-after"
+
+
+def client_of(
+    base_url: str, *, auth_key: str, connections: int, rest: float, timeout: float = DEFAULT_TIMEOUT
+) -> LeanClient:
+    """The client for MSG91: `connections` at once, an idle one is kept for `rest` seconds. Its owner closes it."""
+    return LeanClient(
+        base_url,
+        headers={
+            "User-Agent": USER_AGENT,
+            "authkey": auth_key,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        },
+        bounds=Bounds(
+            connections=connections, rest=rest, call=timeout, connect=timeout * CONNECT_SHARE, answer=ANSWER_LIMIT
+        ),
+    )
 
 
 class Msg91Channel:
-    """A `Channel`. The session is shared and stays its owner's to close; `base_url` is `MSG91_BASE_URL`."""
+    """A `Channel`. The client is made by `client_of`, and stays its owner's to close."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        base_url: str,
-        auth_key: str,
-        dialect: Dialect = "v5",
-        timeout: float = DEFAULT_TIMEOUT,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._session = session
-        self._base_url = base_url.rstrip("/")
+    def __init__(self, client: LeanClient, *, dialect: Dialect = "v5", clock: Callable[[], float] = time.time) -> None:
+        self._client = client
         self._dialect: Dialect = dialect
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=timeout * CONNECT_SHARE)
-        self._headers = {"authkey": auth_key, "content-type": "application/json", "accept": "application/json"}
         self._clock = clock
 
     async def send(self, content: Outbound, *, number: str, recipient: str, reference: str) -> SendOutcome:
         """One attempt to send `content`; raises nothing but cancellation."""
         request = build_request(content, dialect=self._dialect, number=number, recipient=recipient, reference=reference)
         try:
-            return await self._post(self._base_url + request.path, request.body)
-        except _NOT_CONNECTED as error:
+            answer = await self._client.post(request.path, request.body)
+        except NotSent as error:
             return _deferred("no connection", error, uncertain=False)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except AnswerLost as error:
             return _deferred("connection lost", error, uncertain=True)
-        except (RuntimeError, ValueError) as error:  # the session is closed, or the key is no header value
+        except (RuntimeError, ValueError) as error:  # the base URL is none, or the key is no header value
             return _deferred("no request", error, uncertain=False)
-
-    async def _post(self, url: str, body: bytes) -> SendOutcome:
-        async with self._session.post(
-            url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
-        ) as response:
-            answer = await _read_bounded(response)
-            return read_answer(response.status, response.headers, answer, now=self._clock())
+        return read_answer(answer.status, _headers(answer), answer.body, now=self._clock())
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, or its first `ANSWER_LIMIT` bytes; a longer one costs the connection instead of memory."""
-    length = response.content_length
-    if length is not None and length <= ANSWER_LIMIT:
-        return await response.read()
-    answer = b""
-    while chunk := await response.content.readany():
-        answer += chunk
-        if len(answer) > ANSWER_LIMIT:
-            response.close()
-            return answer[:ANSWER_LIMIT]
-    return answer
+def _headers(answer: Answer) -> dict[str, str]:
+    """What `read_answer` looks at; hardly ever anything."""
+    wait = answer.fields.get(_RETRY_AFTER)
+    return _NO_HEADERS if wait is None else {"retry-after": wait.decode("latin-1")}
 
 
-def _deferred(what: str, error: BaseException, *, uncertain: bool) -> Deferred:
-    reason = f"{what}: {type(error).__name__}"
+def _deferred(what: str, error: Exception, *, uncertain: bool) -> Deferred:
+    reason = f"{what}: {type(error.__cause__ or error).__name__}"
     return Deferred(reason=reason, code=0, retry_after=None, scope="gateway", uncertain=uncertain)

@@ -17,12 +17,15 @@ from aiohttp import web
 from bot import logs
 from bot.app import Service, running
 from bot.commands.migrate import migrate
+from bot.commands.seed import plant_once
 from bot.commands.serve import SHUTDOWN_SECONDS, with_stores
 from bot.config import Settings, shipped
 from bot.sandbox.server import create_app
 from bot.sandbox.settings import SandboxSettings
 
 OUR_NUMBER = "919000000001"
+SEEDED, SEEDED_DAYS = 400, 90
+"""Conversations that `--seed` begins with, and over how many days: a second's work."""
 
 
 class Secrets(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +45,13 @@ class Demo(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str
 
 
-async def demo(*, port: int, data: Path) -> None:
+async def demo(*, port: int, data: Path, seed: bool = False) -> None:
     """Run until Ctrl-C."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     click.echo("Starting PostgreSQL and Redis ...")
-    async with demonstrated(port=port, sandbox_port=port + 1 if port else 0, data=data) as system:
+    async with demonstrated(port=port, sandbox_port=port + 1 if port else 0, data=data, seed=seed) as system:
         click.echo(_welcome(system, data))
         await stop.wait()
         click.echo("Stopping ...")
@@ -56,7 +59,9 @@ async def demo(*, port: int, data: Path) -> None:
 
 
 @asynccontextmanager
-async def demonstrated(*, port: int, sandbox_port: int, data: Path, quiet: bool = False) -> AsyncIterator[Demo]:
+async def demonstrated(
+    *, port: int, sandbox_port: int, data: Path, quiet: bool = False, seed: bool = False
+) -> AsyncIterator[Demo]:
     """The whole system; port 0 lets the system choose."""
     async with AsyncExitStack() as stack:
         kept = await asyncio.to_thread(_secrets, data)
@@ -65,6 +70,8 @@ async def demonstrated(*, port: int, sandbox_port: int, data: Path, quiet: bool 
         sandbox_url = f"http://127.0.0.1:{sandbox_port}"
         settings = await with_stores(_settings(kept, site_port, sandbox_url), data / "stores", stack)
         await migrate(settings)
+        if seed:
+            await plant_once(settings, conversations=SEEDED, days=SEEDED_DAYS)
         await _listen(stack, create_app(_sandbox(kept, site_port, sandbox_port)), sandbox_port)
         service = await stack.enter_async_context(running(settings))
         await _listen(stack, service.web(), site_port)

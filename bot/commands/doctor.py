@@ -6,9 +6,12 @@ import aiohttp
 import click
 
 from bot.adapters.openrouter.chain import OpenRouter
+from bot.adapters.postgres.sealed import PostgresSealed
 from bot.adapters.postgres.stores import opened
 from bot.adapters.redis.connection import connect as connect_redis
 from bot.app import read_flows, unlocked
+from bot.commands.descriptors import descriptors_wanted, most_descriptors
+from bot.commands.keys import counts_of, missing, service_keys
 from bot.commands.migrate import standing
 from bot.config import Settings, demands_of_service
 
@@ -25,8 +28,10 @@ async def examine(settings: Settings) -> bool:
     """Print a line for each check; whether all are well."""
     checks: tuple[tuple[str, Callable[[Settings], Awaitable[str]]], ...] = (
         ("settings", _check_settings),
+        ("descriptors", _check_descriptors),
         ("database", _check_database),
         ("schema", _check_schema),
+        ("keys", _check_keys),
         ("redis", _check_redis),
         ("flows", _check_flows),
         ("provider", _check_provider),
@@ -49,6 +54,16 @@ async def _check_settings(settings: Settings) -> str:
     return f"{settings.environment}, our numbers: {', '.join(settings.numbers) or 'none'}"
 
 
+async def _check_descriptors(settings: Settings) -> str:
+    wanted, may_have = descriptors_wanted(settings), most_descriptors()
+    if may_have < wanted:
+        raise Unwell(
+            f"this process may have {may_have} open files and CONNECTION_LIMIT needs {wanted}: "
+            "raise the limit (ulimit -Hn, LimitNOFILE) or lower CONNECTION_LIMIT"
+        )
+    return f"room for {settings.connection_limit} connections"
+
+
 async def _check_database(settings: Settings) -> str:
     _given(settings.database_url, "DATABASE_URL")
     async with opened(settings.database_url, sql_dir=settings.sql_dir, size=1) as base:
@@ -64,6 +79,21 @@ async def _check_schema(settings: Settings) -> str:
     if hindrance := schema.hindrance() or schema.outgrown():
         raise Unwell(hindrance)
     return schema.unfinished() or "up to date"
+
+
+async def _check_keys(settings: Settings) -> str:
+    """Reads all that is sealed under the service's keys, in pages."""
+    _given(settings.database_url, "DATABASE_URL")
+    keys = service_keys(settings)
+    async with opened(settings.database_url, sql_dir=settings.sql_dir, size=1) as base:
+        if (await base.standing()).hindrance():
+            return "not looked at: the schema is not up to date"
+        counts = await PostgresSealed(base.database, keys).counts()
+    if gone := missing(keys.ids, counts):
+        raise Unwell(
+            f"ENCRYPTION_KEYS lacks {', '.join(gone)}, in use in {counts_of(gone, counts)}: put it back behind"
+        )
+    return f"ENCRYPTION_KEYS holds every key that is in use; {keys.first_id} seals"
 
 
 async def _check_redis(settings: Settings) -> str:

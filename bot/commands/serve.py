@@ -3,18 +3,24 @@
 import asyncio
 import gc
 import logging
+import platform
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
+from bot import PACKAGE, metrics
 from bot.adapters.embedded import Embedded
 from bot.app import Service, running
+from bot.commands.descriptors import connections_allowed
 from bot.commands.migrate import migrate
-from bot.config import Settings
+from bot.config import Settings, shipped
+from bot.web.door import Doors
+from bot.web.guest import Guest
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +45,46 @@ async def serve(
         if embedded is not None:
             settings = await with_stores(settings, embedded, stack)
             await migrate(settings)
+        if settings.flows_dir == shipped("flows"):
+            log.warning("the sample flows are in force: set FLOWS_DIR, or start where your folder flows is")
         service = await stack.enter_async_context(running(settings))
         runner = web.AppRunner(service.web(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        stack.push_async_callback(service.stop)
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
-        await site.start()
+        port = await _open_doors(service, runner, settings, stack)
         loop.add_signal_handler(signal.SIGHUP, lambda: service.engine.tasks.spawn(_reload(service), "reload"))
-        port = runner.addresses[0][1]
-        log.info("ready", extra={"port": port, "replica_id": service.engine.me})
+        log.info("ready", extra={"port": port, "replica_id": service.engine.me, "version": _told_version()})
         _calm_collector()
         started(service, port)
         await stop.wait()
         engine = service.engine
         log.info("stopping", extra={"letters": engine.registry.letters, "outgoing": len(engine.delivery)})
     log.info("stopped")
+
+
+async def _open_doors(service: Service, runner: web.AppRunner, settings: Settings, stack: AsyncExitStack) -> int:
+    """Take connections, on the port that is returned, until the stack is unwound: first the service stops."""
+    if runner.server is None:
+        raise ValueError("the runner is not set up")
+    server_side = runner.server
+    doors = Doors(
+        service.webhook,
+        lambda: Guest(server_side),
+        read_seconds=settings.read_timeout,
+        most=connections_allowed(settings),
+    )
+    stack.push_async_callback(doors.close, SHUTDOWN_SECONDS)
+    server = await asyncio.get_running_loop().create_server(doors, settings.host, settings.port, backlog=1024)
+    stack.callback(server.close)
+    stack.push_async_callback(service.stop)
+    return int(server.sockets[0].getsockname()[1])
+
+
+def _told_version() -> str:
+    """The version that runs, which the metrics tell from now on."""
+    running_version = version(PACKAGE)
+    metrics.build_info.labels(running_version, platform.python_version()).set(1)
+    return running_version
 
 
 def _calm_collector() -> None:

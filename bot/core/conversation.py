@@ -283,7 +283,9 @@ def _notice_requested(draft: Draft, event: NoticeRequested) -> None:
     if draft.mode == "closed":
         draft.move("message")
         draft.open_conversation()
-    _send_from_person(draft, event.content, event.by)
+    if not event.bulk:  # a bulk send is one deed, not one for each recipient
+        draft.audit("message_sent", by=event.by)
+    _send_from_person(draft, event.content, event.by, kind="bulk" if event.bulk else "agent")
 
 
 def _may_reach(draft: Draft, content: Outbound) -> bool:
@@ -296,9 +298,9 @@ def _may_reach(draft: Draft, content: Outbound) -> bool:
     return not draft.refusal
 
 
-def _send_from_person(draft: Draft, content: Outbound, agent: str) -> None:
+def _send_from_person(draft: Draft, content: Outbound, agent: str, *, kind: ReplyKind = "agent") -> None:
     contents = plain(content.text) if isinstance(content, Text) else (content,)
-    draft.say(*contents, kind="agent", agent=agent)
+    draft.say(*contents, kind=kind, agent=agent)
 
 
 def _take(draft: Draft, agent: str, *, by: str) -> bool:

@@ -9,7 +9,8 @@ from bot.core.events import ModelUse, TimerKind
 from bot.core.ids import ConversationId, EffectId, MessageId, TimerId
 from bot.core.messages import Inbound, Outbound, Value
 
-ReplyKind = Literal["flow", "model", "agent", "system"]
+ReplyKind = Literal["flow", "model", "agent", "system", "bulk"]
+"""Who or what says it; `bulk` is one of many messages of the company, and gives way to all others."""
 
 
 class RecordMessage(Value, frozen=True, kw_only=True, tag="record_message"):

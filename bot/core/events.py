@@ -94,12 +94,13 @@ class AgentReplied(Value, frozen=True, kw_only=True, tag="agent_replied"):
 class NoticeRequested(Value, frozen=True, kw_only=True, tag="notice_requested"):
     """A message to the customer that the company begins; who holds the conversation stays as it is.
 
-    `phone` is the number it goes to, for a customer who never wrote.
+    `phone` is the number it goes to, for a customer who never wrote. `bulk`: one of many, which gives way to replies.
     """
 
     by: str
     content: Outbound
     phone: str = ""
+    bulk: bool = False
 
 
 class AgentAssigned(Value, frozen=True, kw_only=True, tag="agent_assigned"):

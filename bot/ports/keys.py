@@ -27,3 +27,7 @@ class Vault(Sealer, Protocol):
     def fingerprint(self, kind: str, value: str) -> bytes:
         """A keyed hash (16 bytes) under which an identity or a search word is found again without being readable."""
         ...
+
+    def forget(self) -> None:
+        """Keep no customer's key in memory: one of them was destroyed. What is needed is unwrapped anew."""
+        ...

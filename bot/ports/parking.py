@@ -9,6 +9,9 @@ STATE: Final = JournalSeq(0)
 KEY: Final = JournalSeq(-1)
 """The same for the customer's key. Nothing of theirs can be opened before the key of the service is back."""
 
+OPERATOR: Final = "operator"
+"""Who decided, where nobody is named."""
+
 
 class Parking(Protocol):
     """Conversations whose event cannot be stepped: they wait for a person, everything else goes on."""
@@ -17,11 +20,11 @@ class Parking(Protocol):
         """A customer is parked once, at the first of the events that were reported: later ones only wait behind it."""
         ...
 
-    async def release(self, parked: int, *, discard: bool, at: float) -> CustomerId | None:
-        """Let the customer go on. None: no such id.
+    async def release(self, parked: int, *, discard: bool, at: float, by: str = OPERATOR) -> CustomerId | None:
+        """Let the customer go on, with a line in the audit log. None: no such id.
 
-        `discard` gives up what they were parked for, with a line in the audit log. Of an event that is the event, with
-        the timer or the question it came from. Of `STATE` it is the state: the conversation begins anew, and every
-        event that waits is kept. Of `KEY` it is nothing.
+        `discard` gives up what they were parked for. Of an event that is the event, with the timer or the question it
+        came from. Of `STATE` it is the state: the conversation begins anew, and every event that waits is kept. Of
+        `KEY` it is nothing.
         """
         ...

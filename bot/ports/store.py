@@ -10,7 +10,8 @@ from bot.ports.record import Record
 class Loaded(Record, frozen=True, kw_only=True):
     """A customer as stored. `state` is sealed, None before the first commit and after an operator gave it up.
 
-    `merged_into` says who absorbed them; `language` and `opted_out` are what the customer's row shows beside the state.
+    `erased`: the key was destroyed, and nothing of theirs is readable. `merged_into` says who absorbed them; `language`
+    and `opted_out` are what the customer's row shows beside the state.
     """
 
     version: int
@@ -20,6 +21,7 @@ class Loaded(Record, frozen=True, kw_only=True):
     language: str = ""
     opted_out: bool = False
     parked: bool = False
+    erased: bool = False
 
 
 class ConversationRow(Record, frozen=True, kw_only=True):
@@ -98,6 +100,16 @@ class AuditRow(Record, frozen=True, kw_only=True):
     """What a person wrote about it, sealed; empty: nothing."""
 
 
+class AnnouncementRow(Record, frozen=True, kw_only=True):
+    """An event that endpoints of outgoing webhooks may want; `sealed` is the body under the customer's key."""
+
+    id: str
+    type: str
+    conversation: ConversationId | None
+    sealed: bytes
+    at: float
+
+
 class CustomerFacts(Record, frozen=True, kw_only=True):
     """What the customer's row shows beside the state: sealed name, language, opt-out and search words' fingerprints."""
 
@@ -128,6 +140,7 @@ class Write(Record, frozen=True, kw_only=True):
     stopped_timers: tuple[TimerId, ...] = ()
     audit: tuple[AuditRow, ...] = ()
     facts: CustomerFacts | None = None
+    announcements: tuple[AnnouncementRow, ...] = ()
 
 
 class Store(Protocol):

@@ -9,13 +9,17 @@ from bot.core.events import Event, NoticeRequested, PreferencesChanged, Sender
 from bot.core.ids import ConversationId, CustomerId
 from bot.core.messages import Outbound
 from bot.ports.directory import Directory
-from bot.ports.parking import Parking
-from bot.records import ActResult, Deed, FlowSummary
+from bot.ports.failures import Unavailable
+from bot.ports.parking import OPERATOR, Parking
+from bot.records import ActResult, Deed, FlowSummary, Notice
+from bot.runtime.bulk import Bulk
 from bot.runtime.clock import Clock
 from bot.runtime.flows import Bookshelf
 from bot.runtime.intake import Intake
 from bot.runtime.letters import event_key
+from bot.runtime.recollection import Recollection
 from bot.runtime.registry import Registry
+from bot.runtime.tasks import Tasks
 from bot.runtime.watching import Outcome, Told
 
 WAIT_SECONDS = 5.0
@@ -24,11 +28,15 @@ REMEMBERED = 10_000
 """Results kept for callers that use a key again."""
 
 
-class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
-    """A deed that was posted: the result to come, and what watches for it, here or at the replica with the seat."""
+class UnderWay(msgspec.Struct, kw_only=True):
+    """A deed that was posted: the result to come, and what watches for it, here or at the replica with the seat.
+
+    `repeated`: the journal had it already.
+    """
 
     done: asyncio.Future[ActResult]
     told: Told
+    repeated: bool = False
 
 
 class Acting:
@@ -41,15 +49,20 @@ class Acting:
         registry: Registry,
         directory: Directory,
         parking: Parking,
+        recollection: Recollection,
         shelf: Bookshelf,
+        tasks: Tasks,
         clock: Clock,
     ) -> None:
         self._intake = intake
         self._registry = registry
         self._directory = directory
         self._parking = parking
+        self._recollection = recollection
         self._shelf = shelf
+        self._tasks = tasks
         self._clock = clock
+        self._bulk = Bulk(resolve=self._customers, do=self._do, clock=clock)
         self._results: dict[bytes, ActResult] = {}
         self._under_way: dict[bytes, UnderWay] = {}
 
@@ -71,6 +84,9 @@ class Acting:
         event = NoticeRequested(by=by, content=content, phone=phone)
         return await self._do(customer, event, event_key("notice", phone, key))
 
+    async def send_many(self, notices: Sequence[Notice], *, by: str, key: str) -> Sequence[ActResult | None]:
+        return await self._bulk.send(notices, by=by, key=key)
+
     async def reload_flows(self) -> Sequence[str]:
         return await self._shelf.reload()
 
@@ -86,18 +102,21 @@ class Acting:
             for flow in self._shelf.book().flows.values()
         ]
 
-    async def retry_parked(self, parked: int) -> bool:
-        return await self._release(parked, discard=False)
+    async def retry_parked(self, parked: int, *, by: str = OPERATOR) -> bool:
+        return await self._release(parked, discard=False, by=by)
 
-    async def discard_parked(self, parked: int) -> bool:
-        return await self._release(parked, discard=True)
+    async def discard_parked(self, parked: int, *, by: str = OPERATOR) -> bool:
+        return await self._release(parked, discard=True, by=by)
 
-    async def _release(self, parked: int, *, discard: bool) -> bool:
-        customer = await self._parking.release(parked, discard=discard, at=self._clock.now())
+    async def _release(self, parked: int, *, discard: bool, by: str) -> bool:
+        customer = await self._parking.release(parked, discard=discard, by=by, at=self._clock.now())
         if customer is None:
             return False
         self._registry.wake(customer)
         return True
+
+    async def _customers(self, phones: Sequence[str]) -> Sequence[CustomerId]:
+        return await self._intake.resolve_all([Sender(phone=phone) for phone in phones])
 
     async def _do(self, customer: CustomerId, event: Event, key: bytes) -> ActResult:
         """Callers that come with the same key at the same time wait for the same result."""
@@ -107,7 +126,8 @@ class Acting:
         try:
             return await asyncio.wait_for(asyncio.shield(under_way.done), WAIT_SECONDS)
         except TimeoutError:
-            return ActResult(status="pending")
+            known = await self._recalled(key) if under_way.repeated else None
+            return known or ActResult(status="pending")
         finally:
             self._registry.watching.unwatch(key, under_way.told)
             self._under_way.pop(key, None)
@@ -120,30 +140,36 @@ class Acting:
                 done.set_result(result)
                 self._remember(key, result)
 
+        def journalled(result: bool | Exception) -> None:
+            if isinstance(result, Exception):  # what the journal refuses will never be applied
+                settle(ActResult(status="refused", reason="the store does not take this"))
+            elif not result:
+                under_way.repeated = True
+                self._tasks.spawn(self._look_back(customer, key, settle), "look back")
+
         under_way = self._under_way[key] = UnderWay(done=done, told=lambda outcome: settle(_result(outcome)))
         self._registry.watching.watch(customer, key, under_way.told)
-        self._intake.post(customer, event, key=key, done=_journalled(settle))
+        self._intake.post(customer, event, key=key, done=journalled)
         return under_way
+
+    async def _look_back(self, customer: CustomerId, key: bytes, settle: Callable[[ActResult], None]) -> None:
+        """An event that was journalled before is not applied again: it was, or is now by whoever has the seat."""
+        known = await self._recalled(key)
+        if known is not None:
+            settle(known)
+        else:
+            self._registry.wake(customer)
+
+    async def _recalled(self, key: bytes) -> ActResult | None:
+        try:
+            return await self._recollection.result(key)
+        except Unavailable:
+            return None
 
     def _remember(self, key: bytes, result: ActResult) -> None:
         if len(self._results) >= REMEMBERED:
             self._results.clear()
         self._results[key] = result
-
-
-def _journalled(settle: Callable[[ActResult], None]) -> Callable[[bool | Exception], None]:
-    """An event that was journalled before is not applied again; what came of it then is not known here any more.
-
-    One that the journal refuses will never be applied.
-    """
-
-    def done(result: bool | Exception) -> None:
-        if isinstance(result, Exception):
-            settle(ActResult(status="refused", reason="the store does not take this"))
-        elif not result:
-            settle(ActResult(status="pending", reason="this key was used before"))
-
-    return done
 
 
 def _result(outcome: Outcome) -> ActResult:

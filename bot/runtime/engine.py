@@ -18,6 +18,7 @@ from bot.core.flow import Flow
 from bot.core.ids import CustomerId
 from bot.ports.directory import Directory
 from bot.ports.effects import Effects
+from bot.ports.erasures import Erasures
 from bot.ports.failures import Unavailable
 from bot.ports.flow_versions import FlowVersions
 from bot.ports.hints import Hints
@@ -26,18 +27,24 @@ from bot.ports.keys import Vault
 from bot.ports.outbox import Outbox
 from bot.ports.outside import Channel, Model
 from bot.ports.parking import Parking
+from bot.ports.past import Past
 from bot.ports.quarantine import Quarantine
 from bot.ports.replicas import Replicas
 from bot.ports.seats import Seats
 from bot.ports.spool import Spool
 from bot.ports.store import Store
 from bot.ports.timers import Timers
+from bot.ports.webhooks import Courier, Webhooks
+from bot.runtime.announcing import REFRESH_SECONDS, Announcing
+from bot.runtime.around import Around
 from bot.runtime.breaker import Breaker, BreakerState, ignore_change
 from bot.runtime.clock import Clock
 from bot.runtime.delivery_reports import Reports
 from bot.runtime.desk import Acting
 from bot.runtime.dispatch import Dispatch
 from bot.runtime.draining import Draining
+from bot.runtime.endpoints import Endpoints
+from bot.runtime.erasing import CustomerErasing
 from bot.runtime.flows import Bookshelf
 from bot.runtime.hints import Hinting
 from bot.runtime.intake import Intake
@@ -45,7 +52,8 @@ from bot.runtime.journalling import Journalling
 from bot.runtime.letters import event_key
 from bot.runtime.outbox import Delivery
 from bot.runtime.pacing import Limits
-from bot.runtime.registry import Around, Registry
+from bot.runtime.recollection import Recollection
+from bot.runtime.registry import Registry
 from bot.runtime.spooling import Spooling
 from bot.runtime.sweep import Sweep, Watch
 from bot.runtime.tasks import Tasks
@@ -66,8 +74,10 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     quarantine: Quarantine
     parking: Parking
+    past: Past
     outbox: Outbox
     effects: Effects
+    erasures: Erasures
     timers: Timers
     replicas: Replicas
     flow_versions: FlowVersions
@@ -77,6 +87,8 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     model: Model | None
     vault: Vault
+    webhooks: Webhooks
+    courier: Courier
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,8 +124,11 @@ class Engine:
         default_number: str,
         on_breaker: Callable[[str, BreakerState], None] = ignore_change,
         watches: Sequence[Watch] = (),
+        private_webhooks: bool = False,
     ) -> None:
-        """`load` reads the flow files; `watches` are looked at by the sweep."""
+        """`load` reads the flow files; `watches` are looked at by the sweep. `private_webhooks`: endpoints of outgoing
+        webhooks may be in private networks.
+        """
         self.me = me
         self.clock = clock
         self._ports = ports
@@ -153,6 +168,16 @@ class Engine:
             customer_hash=lambda customer: ports.vault.fingerprint("model_user", str(customer)).hex(),
             answered=self._answered,
         )
+        self.announcing = Announcing(
+            me=me, webhooks=ports.webhooks, courier=ports.courier, vault=ports.vault, clock=clock, tasks=self.tasks
+        )
+        self.endpoints = Endpoints(
+            webhooks=ports.webhooks,
+            vault=ports.vault,
+            clock=clock,
+            announcing=self.announcing,
+            private=private_webhooks,
+        )
         self.hinting = Hinting(hints=ports.hints, me=me, clock=clock)
         self.registry = self._registry(sizes)
         self.journalling = Journalling(
@@ -179,20 +204,39 @@ class Engine:
             registry=self.registry,
             directory=ports.directory,
             parking=ports.parking,
+            recollection=Recollection(past=ports.past, vault=ports.vault, clock=clock, most=sizes.batch_limit),
             shelf=self.shelf,
+            tasks=self.tasks,
             clock=clock,
+        )
+        self.erasing = CustomerErasing(
+            me=me,
+            erasures=ports.erasures,
+            spooling=self.spooling,
+            registry=self.registry,
+            delivery=self.delivery,
+            thinking=self.thinking,
+            journalling=self.journalling,
+            vault=ports.vault,
+            clock=clock,
+            tasks=self.tasks,
         )
         self.sweep = self._sweep(sizes, watches)
         self.hinting.connect(registry=self.registry, departed=self._departed)
 
     async def start(self, *, sweeping: bool = True) -> None:
-        """The first sweep, and from then on one a second, unless the caller wants to sweep for itself."""
+        """The first sweep, and from then on one a second, unless the caller wants to sweep for itself.
+
+        Before any step it is known who wants to be told of it. Raises `Unavailable`.
+        """
+        await self.announcing.refresh()
         await self.sweep.round()
         self.delivery.start()
         self.thinking.start()
         self.tasks.spawn(self.hinting.listen(), "hints")
         if sweeping:
             self.tasks.spawn(self.sweep.run(), "sweep")
+            self.tasks.spawn(self.announcing.run(), "webhooks")
             self.tasks.spawn(self.draining.run(), "spool")
 
     async def stop(self, drain_seconds: float) -> None:
@@ -225,6 +269,7 @@ class Engine:
         await self.delivery.drained()
         await self.intake.drained()  # sends that failed meanwhile are events
         await self.registry.drained()
+        await self.announcing.stop()
 
     # --- between the parts -------------------------------------------------------------------------------------------
 
@@ -248,6 +293,8 @@ class Engine:
                 fetch_flow=self.shelf.fetch,
                 taken_over=self.delivery.spilled.line_up,
                 elsewhere=self.hinting.elsewhere,
+                erased=self._erased,
+                telling=self.announcing,
             ),
             lease_seconds=sizes.lease_seconds,
             mailbox_limit=sizes.mailbox_limit,
@@ -285,8 +332,16 @@ class Engine:
             thinking=self.thinking,
             wheel=self.wheel,
             clock=self.clock,
-            watches=(*watches, Watch(every=WATCH_SECONDS, look=self.thinking.refresh)),
+            watches=(
+                *watches,
+                Watch(every=WATCH_SECONDS, look=self.thinking.refresh),
+                Watch(every=0.0, look=self.erasing.look),
+                Watch(every=REFRESH_SECONDS, look=self.announcing.refresh),
+            ),
         )
+
+    def _erased(self, customer: CustomerId) -> None:
+        self.erasing.stray(customer)
 
     def _merged(self) -> None:
         self.intake.forget()

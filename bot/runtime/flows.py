@@ -4,7 +4,7 @@ on.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -59,11 +59,16 @@ class Bookshelf:
         log.info("flows are in force", extra={"version": book.version, "flows": sorted(book.flows)})
         return ()
 
+    async def remember(self) -> None:
+        """Say in the store that every version in the book is in use, so that none of them is taken for an old one."""
+        await self._keep([flow for flow in self.book().versions.values() if flow.source])
+
     async def _remember(self, book: Book) -> None:
         """A version is stored before anybody can be pinned to it."""
-        await self._versions.keep(
-            [(flow.digest, flow.flow_id, flow.version, flow.source) for flow in book.flows.values()]
-        )
+        await self._keep(book.flows.values())
+
+    async def _keep(self, flows: Iterable[Flow]) -> None:
+        await self._versions.keep([(flow.digest, flow.flow_id, flow.version, flow.source) for flow in flows])
 
     def fetch(self, digest: str, then: Callable[[], None]) -> None:
         """Get a version that is not in the book, then call back; one that is nowhere ends as an empty flow."""

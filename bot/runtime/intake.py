@@ -23,6 +23,7 @@ from bot.runtime.group import Group
 from bot.runtime.journalling import Arrival, Journalling, kind_of
 from bot.runtime.spooled import SpooledBody, SpooledMessage
 from bot.runtime.spooling import Spooling
+from bot.runtime.tasks import Tasks
 from bot.runtime.waiter import Tally, Waiter
 from bot.wire.msg91.deliveries import Ignored, Item, Received, Reported
 from bot.wire.msg91.deliveries import Quarantined as Unusable
@@ -70,6 +71,7 @@ class Intake:
         self._vault = vault
         self._clock = clock
         self._limit = limit
+        self._mixed = Tasks()
         self._webhooks: Group[Arrival, Place] = Group(
             "intake", perform=self._place, settle=self._settle, clock=clock, most=most, patient=False
         )
@@ -89,6 +91,20 @@ class Intake:
     def full(self) -> bool:
         return len(self._webhooks) + len(self._reports) >= self._limit or self._spooling.full
 
+    def take(self, items: Sequence[Item], ended: Callable[[Tally | Exception], None]) -> None:
+        """As `accept`, without waiting: `ended` hears what became of it. Messages alone need no task.
+
+        Raises:
+            Overloaded: too much waits; nothing was taken, and `ended` hears nothing.
+        """
+        if self.full:
+            raise Overloaded
+        messages = [item.event for item in items if isinstance(item, Received)]
+        if messages and len(messages) == len(items):
+            self._append(messages, Tally(), ended)
+        else:
+            self._mixed.spawn(self._tell_of(items, messages, ended), "webhook")
+
     async def accept(self, items: Sequence[Item]) -> Tally:
         """Make everything in `items` durable.
 
@@ -98,26 +114,7 @@ class Intake:
         """
         if self.full:
             raise Overloaded
-        waiter = Waiter(sum(isinstance(item, Received) for item in items))
-        reports = []
-        unusable = []
-        for item in items:
-            if isinstance(item, Received):
-                self._webhooks.add(self._arrival(item.event, waiter))
-            elif isinstance(item, Reported):
-                reports.append(item.report)
-            elif isinstance(item, Unusable):
-                unusable.append(item)
-            else:
-                self._ignore(item, waiter.tally)
-        await waiter.finished()
-        if reports:
-            repeated = await self._reports.accept(reports)
-            waiter.tally.duplicates += repeated
-            waiter.tally.accepted += len(reports) - repeated
-        if unusable:
-            await self._set_aside(unusable, waiter.tally)
-        return waiter.tally
+        return await self._accept(items, [item.event for item in items if isinstance(item, Received)])
 
     def post(
         self,
@@ -141,13 +138,58 @@ class Intake:
         """The customer of an identity, made when it is new."""
         return await self._journalling.resolve(sender)
 
+    async def resolve_all(self, senders: Sequence[Sender]) -> Sequence[CustomerId]:
+        return await self._journalling.resolve_all(senders)
+
     def forget(self) -> None:
         """Ask the directory again from here on: two customers were merged."""
         self._journalling.forget()
 
     async def drained(self) -> None:
+        await self._mixed.finished()
         await self._webhooks.drained()
         await self._own.drained()
+
+    async def _tell_of(
+        self, items: Sequence[Item], messages: Sequence[MessageReceived], ended: Callable[[Tally | Exception], None]
+    ) -> None:
+        try:
+            outcome: Tally | Exception = await self._accept(items, messages)
+        except Exception as problem:  # noqa: BLE001 - whoever is told says it
+            outcome = problem
+        ended(outcome)
+
+    async def _accept(self, items: Sequence[Item], messages: Sequence[MessageReceived]) -> Tally:
+        """Messages first: what comes with them is not kept when they are not."""
+        tally = Tally()
+        for item in items:
+            if isinstance(item, Ignored):
+                self._ignore(item, tally)
+        if messages:
+            await self._appended(messages, tally)
+        reports = [item.report for item in items if isinstance(item, Reported)]
+        if reports:
+            repeated = await self._reports.accept(reports)
+            tally.duplicates += repeated
+            tally.accepted += len(reports) - repeated
+        unusable = [item for item in items if isinstance(item, Unusable)]
+        if unusable:
+            await self._set_aside(unusable, tally)
+        return tally
+
+    async def _appended(self, messages: Sequence[MessageReceived], tally: Tally) -> None:
+        durable: asyncio.Future[Tally | Exception] = asyncio.get_running_loop().create_future()
+        self._append(messages, tally, lambda outcome: None if durable.done() else durable.set_result(outcome))
+        outcome = await durable
+        if isinstance(outcome, Exception):
+            raise outcome
+
+    def _append(
+        self, messages: Sequence[MessageReceived], tally: Tally, ended: Callable[[Tally | Exception], None]
+    ) -> None:
+        waiter = Waiter(len(messages), tally, ended)
+        for message in messages:
+            self._webhooks.add(self._arrival(message, waiter))
 
     def _arrival(self, event: MessageReceived, waiter: Waiter) -> Arrival:
         now = self._clock.now()

@@ -79,8 +79,11 @@ class Journalling:
 
     async def resolve(self, sender: Sender) -> CustomerId:
         """The customer of an identity, made when it is new."""
-        (customer,) = await self._directory.resolve([sender], self._announce)
+        (customer,) = await self.resolve_all([sender])
         return customer
+
+    async def resolve_all(self, senders: Sequence[Sender]) -> Sequence[CustomerId]:
+        return await self._directory.resolve(senders, self._announce)
 
     def forget(self) -> None:
         """Ask the directory again from here on: two customers were merged."""

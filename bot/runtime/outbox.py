@@ -30,6 +30,7 @@ from bot.runtime.parcels import Lane, Parcel
 from bot.runtime.proofs import Proofs
 from bot.runtime.spilled import Spilled
 from bot.runtime.tasks import Tasks
+from bot.runtime.turns import Turns
 from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected
 
 INTERNAL = Deferred(reason="internal error", code=0, retry_after=None, scope="message", uncertain=False)
@@ -51,7 +52,7 @@ class Delivery:
         me: str,
         most: int,
     ) -> None:
-        self._channel = channel
+        self._channel, self._store = channel, outbox
         self._clock = clock
         self._breaker = breaker
         self._limits = limits
@@ -59,14 +60,13 @@ class Delivery:
         self._ending = Tasks()
         self._default_number = default_number
         self._me = me
-        self._store = outbox
         self._lanes: dict[CustomerId, Lane] = {}
         self._count = 0
-        self._turn: asyncio.Queue[Lane] = asyncio.Queue()
+        self._limiter = AsyncLimiter(max(limits.rate, 1), max(1.0, 1 / limits.rate))
+        self._turn = Turns(limiter=self._limiter, clock=clock, workers=limits.workers)
         self.gate = Gate(clock=clock, breaker=breaker, let_go=self._turn.put_nowait)
         self.proofs = Proofs(clock=clock, proved=self._proved, unproved=self._retry)
         self.spilled = Spilled(outbox=outbox, clock=clock, me=me)
-        self._limiter = AsyncLimiter(max(limits.rate, 1), max(1.0, 1 / limits.rate))
         self._pacing = Pacing(burst=limits.burst, interval=limits.interval)
         self._workers: list[asyncio.Task[None]] = []
         self._sending = 0
@@ -177,7 +177,7 @@ class Delivery:
             return
         self._count += 1
         if lane is not None:
-            lane.parcels.append(parcel)
+            self._turn.line_up(lane, parcel)
             return
         lane = self._lanes[parcel.customer] = Lane(customer=parcel.customer, parcels=deque((parcel,)))
         self._next(lane)

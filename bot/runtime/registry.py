@@ -9,33 +9,33 @@ What is here may be lost at any moment: the journal and the version in the store
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from bot import metrics
 from bot.core.book import Book
 from bot.core.conversation import Step, needs_flow, step
-from bot.core.effects import Effect
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation
 from bot.ports.directory import Directory
 from bot.ports.journal import Journal
 from bot.ports.keys import Vault
-from bot.ports.parking import STATE, Parking
+from bot.ports.parking import KEY, STATE, Parking
 from bot.ports.seats import Seat, Seats
 from bot.ports.store import Loaded, Store
 from bot.runtime.actor import UNKNOWN, Actor
+from bot.runtime.around import Around
 from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
 from bot.runtime.letters import Letter
 from bot.runtime.reading import Newer, Reading, Unopened
-from bot.runtime.seating import Seating, TakenOver
+from bot.runtime.seating import Seating
 from bot.runtime.setbacks import Setbacks
 from bot.runtime.stored import Unreadable, opened
 from bot.runtime.tasks import Tasks
 from bot.runtime.watching import Watching
-from bot.runtime.writer import Claims, Writer
+from bot.runtime.writer import Writer
 
 STEPS_AT_ONCE = 32
 """Letters of one customer applied in one commit."""
@@ -43,25 +43,6 @@ ACTORS_AT_ONCE = 128
 """Actors stepped before the event loop gets its turn."""
 
 log = logging.getLogger(__name__)
-
-
-class Around(msgspec.Struct, frozen=True, kw_only=True):
-    """What the registry needs of its neighbours.
-
-    `claims`: who performs what a customer's next commit asks for. `publish`: perform the effects of a commit. `merged`:
-    identities moved. `fetch_flow(digest, then)`: get a pinned flow version the book lacks, and call back. `taken_over`:
-    these customers' states may have been written elsewhere, and their messages may still be on their way there.
-    `elsewhere(owner, customer, first, watched)`: another replica has the seat of a customer whose letters wait, among
-    them `first` (0: not known) and those under the keys `watched`, for which somebody here waits.
-    """
-
-    book: Callable[[], Book]
-    claims: Callable[[CustomerId], Claims]
-    publish: Callable[[CustomerId, Conversation, Sequence[Effect], Claims], None]
-    merged: Callable[[], None]
-    fetch_flow: Callable[[str, Callable[[], None]], None]
-    taken_over: TakenOver
-    elsewhere: Callable[[str, CustomerId, JournalSeq, tuple[bytes, ...]], None]
 
 
 class Registry:
@@ -88,7 +69,7 @@ class Registry:
         self._tasks = tasks
         self._around = around
         self._mailbox_limit = mailbox_limit
-        self._writer = Writer(vault)
+        self._writer = Writer(vault, lambda: around.telling.wanted)
         self._actors: dict[CustomerId, Actor] = {}
         self._ready: deque[Actor] = deque()
         self._scheduled = False
@@ -158,6 +139,19 @@ class Registry:
         for actor in gone:
             if actor.customer in self._actors:  # came back meanwhile: who knows which came first at Redis
                 self._actors[actor.customer].lease_until = 0.0
+
+    async def forget(self, customers: Sequence[CustomerId]) -> bool:
+        """Drop erased customers with all that is known of them, here and at their seats; False while one is on its
+        way.
+        """
+        actors = [self._actors[customer] for customer in customers if customer in self._actors]
+        if any(actor.phase not in {"idle", "resting"} for actor in actors):
+            return False
+        for actor in actors:
+            actor.forget()
+            self._drop(actor)
+        await self._seating.forget(customers)
+        return True
 
     async def drained(self) -> None:
         """Return when no actor is on its way; those that rest after a failure are the sweep's."""
@@ -248,6 +242,9 @@ class Registry:
             case Loaded(merged_into=kept) if kept is not None:
                 self._drop(actor)
                 self._tasks.spawn(self._redirect(actor.customer, kept), "redirect")
+            case Loaded(erased=True):
+                self._drop(actor)
+                self._around.erased(actor.customer)
             case Loaded(parked=True):
                 self._drop(actor)
             case Loaded():
@@ -263,8 +260,12 @@ class Registry:
             self._setbacks.left_to_newer(actor, STATE, "this release does not know what is in the state")
             return
         except Unreadable as problem:
+            known, actor.doubted = actor.doubted, max(actor.doubted, loaded.version)
+            if problem.what == KEY and known < loaded.version:  # Redis may have the key as it was before a rotation
+                actor.conversation = None
+                self._seating.take(actor)
+                return
             metrics.sealed_bad_total.labels("state").inc()
-            actor.doubted = max(actor.doubted, loaded.version)
             self._setbacks.failed(actor, problem.what, str(problem))
             return
         actor.data_key = loaded.data_key
@@ -339,6 +340,7 @@ class Registry:
                 letters,
                 after,
                 effects,
+                steps=steps,
                 claims=claims,
                 commit_id=self._clock.seed() >> 1,
                 at=letters[-1].envelope.at,
@@ -390,5 +392,7 @@ class Registry:
         for one in attempt.steps:
             for what in one.counted:
                 metrics.flow_troubles_total.labels(what).inc()
+        if attempt.write.announcements:
+            self._around.telling.wake()
         self._around.publish(actor.customer, attempt.conversation, attempt.effects, attempt.claims)
         self.watching.applied(attempt.letters, attempt.steps)

@@ -91,6 +91,13 @@ class Seating:
             self._clock.later(self._linger, self._keep_gathered)
         self._snapshots[customer] = Keep(customer=customer, loaded=loaded)
 
+    async def forget(self, customers: Sequence[CustomerId]) -> None:
+        """Take seats away with their snapshots, after what is on its way there. Raises `Unavailable`."""
+        for customer in customers:
+            self._snapshots.pop(customer, None)
+        await self._keeping.drained()
+        await self._seats.forget(customers)
+
     async def leave(self, actors: Sequence[Actor]) -> None:
         """Give seats back; best effort."""
         await self._leave([actor.customer for actor in actors])

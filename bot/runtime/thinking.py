@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -95,6 +95,13 @@ class Thinking:
             self._fail(customer, question, "unavailable")
             return
         self._questions.put_nowait((customer, question))
+
+    def forget(self, customers: Collection[CustomerId]) -> None:
+        """Drop what waits of erased customers. What is being answered comes back and is heard by nobody."""
+        waiting = [self._questions.get_nowait() for _ in range(self._questions.qsize())]
+        for customer, question in waiting:
+            if customer not in customers:
+                self._questions.put_nowait((customer, question))
 
     async def refresh(self) -> None:
         """Learn from the store what all replicas spent today. Raises `Unavailable`."""

@@ -1,6 +1,6 @@
 """One webhook that waits until all of its events are durable, and what became of each."""
 
-import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -15,28 +15,25 @@ class Tally(msgspec.Struct):
 
 
 class Waiter:
-    """`count` events are under way; each ends with one call of `done`."""
+    """`count` events are under way, one at least; each ends with one call of `done`, and the last of them with `ended`,
+    which hears the tally or what one of them ended with.
+    """
 
-    def __init__(self, count: int) -> None:
-        self.tally = Tally()
+    __slots__ = ("_ended", "_failure", "_left", "_tally")
+
+    def __init__(self, count: int, tally: Tally, ended: Callable[[Tally | Exception], None]) -> None:
         self._left = count
+        self._tally = tally
+        self._ended = ended
         self._failure: Exception | None = None
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def done(self, result: bool | Exception) -> None:
         if isinstance(result, Exception):
             self._failure = result
         elif result:
-            self.tally.accepted += 1
+            self._tally.accepted += 1
         else:
-            self.tally.duplicates += 1
+            self._tally.duplicates += 1
         self._left -= 1
-        if self._left == 0 and not self._future.done():
-            self._future.set_result(None)
-
-    async def finished(self) -> None:
-        """Return when all events have ended. Raises what one of them ended with."""
-        if self._left:
-            await self._future
-        if self._failure is not None:
-            raise self._failure
+        if self._left == 0:
+            self._ended(self._failure or self._tally)

@@ -1,7 +1,9 @@
 """From a step to a write: the state, its projection and everything the effects say, sealed under the customer's key."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from bot.core.announcements import Announcement, announcements, encode_announcement
+from bot.core.conversation import Step
 from bot.core.effects import (
     AskModel,
     CloseConversation,
@@ -19,7 +21,16 @@ from bot.core.messages import Inbound, Outbound, Text, encode_content
 from bot.core.search import search_words
 from bot.core.state import Conversation, Customer, encode_conversation
 from bot.ports.keys import Sealer, Vault
-from bot.ports.store import AuditRow, ConversationRow, CustomerFacts, EffectRow, MessageRow, TimerRow, Write
+from bot.ports.store import (
+    AnnouncementRow,
+    AuditRow,
+    ConversationRow,
+    CustomerFacts,
+    EffectRow,
+    MessageRow,
+    TimerRow,
+    Write,
+)
 from bot.runtime.actor import Actor
 from bot.runtime.letters import Letter
 from bot.runtime.thinking import encode_question
@@ -50,8 +61,10 @@ class Claims:
 
 
 class Writer:
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, wanted: Callable[[], frozenset[str]]) -> None:
+        """`wanted`: the types of event that somebody is to be told of; empty where nobody is."""
         self._vault = vault
+        self._wanted = wanted
 
     def write(
         self,
@@ -60,6 +73,7 @@ class Writer:
         conversation: Conversation,
         effects: Sequence[Effect],
         *,
+        steps: Sequence[Step],
         claims: Claims,
         commit_id: int,
         at: float,
@@ -86,6 +100,7 @@ class Writer:
             stopped_timers=(*rows.stopped, *_fired(letters)),
             audit=tuple(rows.audit),
             facts=self._facts(actor.sealer, before.customer, conversation.customer, first=actor.version == 0),
+            announcements=_announced(actor.sealer, before, letters, steps, self._wanted()),
         )
 
     def _facts(self, sealer: Sealer, before: Customer, after: Customer, *, first: bool) -> CustomerFacts | None:
@@ -97,6 +112,24 @@ class Writer:
             opted_out=after.opted_out,
             search=tuple(self._vault.fingerprint("search", word) for word in search_words(after.phone, after.name)),
         )
+
+
+def _announced(
+    sealer: Sealer, before: Conversation, letters: Sequence[Letter], steps: Sequence[Step], wanted: frozenset[str]
+) -> tuple[AnnouncementRow, ...]:
+    if not wanted:
+        return ()
+    rows: list[AnnouncementRow] = []
+    for letter, step in zip(letters, steps, strict=True):
+        told = announcements(before, letter.envelope, step, wanted)
+        rows += [_announcement(sealer, one, letter.envelope.at) for one in told]
+        before = step.conversation
+    return tuple(rows)
+
+
+def _announcement(sealer: Sealer, told: Announcement, at: float) -> AnnouncementRow:
+    sealed = sealer.seal(encode_announcement(told), message_context(told.id))
+    return AnnouncementRow(id=told.id, type=told.type, conversation=told.conversation, sealed=sealed, at=at)
 
 
 def _answered(envelope: Envelope) -> EffectId:

@@ -28,9 +28,11 @@ class Reader(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def messages(request: web.Request) -> web.Response:
-    """The messages the service sent, oldest first; to one number with `?to=`."""
+    """The messages the service sent, oldest first; to one number with `?to=`, those that followed one: `?after=`."""
     sent = request.app[BOX].records.sent
-    number = request.query.get("to")
+    number, last = request.query.get("to"), request.query.get("after")
+    if last is not None:
+        return _listed(sent.since(last))
     return _listed(sent.every() if number is None else sent.of(number))
 
 

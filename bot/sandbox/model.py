@@ -15,6 +15,8 @@ SIGN: Final = "(simulated)"
 _TOKEN: Final = re.compile(
     r"(\[\[[A-Z][A-Z _-]+\]\]|<<[A-Z][A-Z _-]+>>|\{\{[A-Z][A-Z _-]+\}\}|<[A-Z][A-Z_-]{3,}>|\[[A-Z][A-Z_-]{3,}\])"
 )
+_REFERENCE: Final = re.compile(r"#\d+")
+"""A number that the customer refers to; the answer names it, so that a load test knows which questions it answers."""
 _DEVANAGARI: Final = re.compile(r"[\u0900-\u097f]")
 
 
@@ -81,11 +83,12 @@ def reply(messages: Sequence[dict[str, Any]]) -> str:
     hindi = bool(_DEVANAGARI.search(asked))
     if PERSON.words.search(asked):
         return _handoff_token(messages) or _signed(PERSON.hindi if hindi else PERSON.english)
+    named = "".join(f"{number} " for number in dict.fromkeys(_REFERENCE.findall(asked)))
     for topic in TOPICS:
         if topic.words.search(asked):
-            return _signed(topic.hindi if hindi else topic.english)
+            return named + _signed(topic.hindi if hindi else topic.english)
     english, other = UNSURE[zlib.crc32(asked.encode()) % len(UNSURE)]
-    return _signed(other if hindi else english)
+    return named + _signed(other if hindi else english)
 
 
 def plain(content: Any) -> str:

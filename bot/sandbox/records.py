@@ -1,5 +1,6 @@
 """What the sandbox saw and keeps: messages of both directions by number, model calls, counters. Bounded, in memory."""
 
+import itertools
 import secrets
 import time
 from collections import Counter, deque
@@ -107,6 +108,11 @@ class Shelf(Generic[Item]):
 
     def every(self) -> list[Item]:
         return [item for _, item in self._all]
+
+    def since(self, item_id: str) -> list[Item]:
+        """What came after the thing of this id; everything that is kept when it is no longer, or never was."""
+        later = itertools.takewhile(lambda item: item.id != item_id, (item for _, item in reversed(self._all)))
+        return list(later)[::-1]
 
     def find(self, item_id: str) -> Item | None:
         return self._by_id.get(item_id)

@@ -20,17 +20,23 @@ UNAVAILABLE_RETRY_AFTER = 5
 
 CODES: Mapping[int, tuple[str, str]] = {
     400: ("invalid_request", "The request cannot be understood."),
-    401: ("unauthorized", "Send the administration token: Authorization: Bearer <ADMIN_TOKEN>."),
+    401: ("unauthorized", "Send a token that is in force: Authorization: Bearer <token>."),
+    403: ("forbidden", "The token lacks a scope; the message names it."),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method; the Allow header says which it takes."),
     409: ("refused", "This cannot be done in the present state."),
     413: ("too_large", "The body is larger than this address takes."),
     422: ("unusable", "The request was understood, but what it names cannot be used."),
-    429: ("too_many_requests", "Too many failed attempts; wait as long as the Retry-After header says."),
+    429: ("too_many_requests", "Too many requests or wrong tokens; wait as long as the Retry-After header says."),
     500: ("internal", "Something went wrong here. It was logged."),
     503: ("unavailable", "The service cannot do this right now; try again later."),
 }
 """The code and the usual sentence of each status."""
+MISMATCH = "idempotency_mismatch"
+FURTHER_CODES: Mapping[str, tuple[int, str]] = {
+    MISMATCH: (422, "This Idempotency-Key was used for another request; use a new key for a new request."),
+}
+"""Codes that share their status with another: the status and the usual sentence of each."""
 
 _logger = logging.getLogger(__name__)
 
@@ -51,7 +57,7 @@ class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """The request ends here with an error answer; `status` is one of `CODES`."""
+    """The request ends here with an error answer; `status` is one of `CODES`, `code` if given of `FURTHER_CODES`."""
 
     def __init__(
         self,
@@ -61,8 +67,9 @@ class Refused(Exception):
         fields: Mapping[str, str] | None = None,
         problems: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
+        code: str = "",
     ) -> None:
-        code, usual = CODES[status]
+        code, usual = (code, FURTHER_CODES[code][1]) if code else CODES[status]
         super().__init__(message or usual)
         self.status = status
         self.headers = headers or {}

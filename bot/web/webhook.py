@@ -2,31 +2,56 @@
 P10).
 """
 
+import asyncio
 import hmac
 import logging
 import time
+from collections.abc import Callable, Mapping
 
+import msgspec
 import orjson
 from aiohttp import web
 
 from bot import metrics
 from bot.ports.failures import Unavailable
 from bot.runtime.intake import Intake, Overloaded
+from bot.runtime.waiter import Tally
 from bot.web.attempts import Attempts
 from bot.wire.msg91.callbacks import read_webhook
 
 BODY_LIMIT = 3 * 1024 * 1024
 """Bytes; Meta's own limit of a webhook."""
+READ_SECONDS = 30.0
 RETRY_AFTER = "2"
 """Seconds a refused provider should wait."""
-SIGNATURE_HEADERS = ("X-MSG91-Signature", "X-Hub-Signature-256")
+SIGNATURE_FIELDS = (b"x-msg91-signature", b"x-hub-signature-256")
 
 log = logging.getLogger(__name__)
 
 
+class Asked(msgspec.Struct):
+    """A webhook call as it came: its fields by lower-case name, `token` out of its query. `address`: who called."""
+
+    body: bytes
+    fields: Mapping[bytes, bytes]
+    token: str | None
+    address: Callable[[], str]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A JSON answer; `retry_after`: seconds, as the header says them."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
 class Webhook:
-    def __init__(self, *, intake: Intake, secret: str, numbers: tuple[str, ...]) -> None:
-        """An empty `secret` takes everything: development only."""
+    def __init__(
+        self, *, intake: Intake, secret: str, numbers: tuple[str, ...], read_seconds: float = READ_SECONDS
+    ) -> None:
+        """An empty `secret` takes everything: development only. `read_seconds`: in which a body must have come."""
+        self._read_seconds = read_seconds
         self._intake = intake
         self._secret = secret.encode()
         self._numbers = frozenset(numbers)
@@ -38,18 +63,42 @@ class Webhook:
         return web.Response(text="ok")
 
     async def receive(self, request: web.Request) -> web.Response:
-        started = time.perf_counter()
+        """As `take`, for calls that come by way of aiohttp."""
         try:
-            body = await request.read()
+            async with asyncio.timeout(self._read_seconds):
+                body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            return _too_large()
-        if self._secret and not self._authentic(request, body):
-            return self._turned_away(request.remote or "")
-        answer = await self._take(body, request.headers.get("Content-Type", ""))
-        metrics.webhook_seconds.observe(time.perf_counter() - started)
-        return answer
+            return _shown(_refused(413, "too_large", "A webhook may have 3 MB."))
+        except TimeoutError:
+            metrics.refused_total.labels("timeout").inc()
+            return _shown(_refused(408, "timeout", "The body took too long to arrive."))
+        except web.RequestPayloadError:
+            metrics.refused_total.labels("bad_request").inc()
+            return _shown(_refused(400, "not_whole", "The body is not what the headers say."))
+        headers = request.headers
+        fields = {name.lower().encode(): headers[name].encode("utf-8", "surrogateescape") for name in headers}
+        token = request.query.get("token")
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.take(
+            Asked(body=body, fields=fields, token=token, address=lambda: request.remote or ""),
+            lambda answer: None if answered.done() else answered.set_result(answer),
+        )
+        return _shown(await answered)
 
-    def _turned_away(self, address: str) -> web.Response:
+    def take(self, asked: Asked, answered: Callable[[Answer], None]) -> None:
+        """Authenticate, read, make durable; `answered` hears what to say, at once or when it is durable."""
+        started = time.perf_counter()
+        if self._secret and not self._authentic(asked):
+            answered(self._turned_away(asked.address()))
+            return
+
+        def ended(answer: Answer) -> None:
+            metrics.webhook_seconds.observe(time.perf_counter() - started)
+            answered(answer)
+
+        self._take(asked, ended)
+
+    def _turned_away(self, address: str) -> Answer:
         """401, and 429 for an address that goes on guessing. The right secret is never held up: behind a proxy the
         provider and a guesser have the same address.
         """
@@ -60,60 +109,64 @@ class Webhook:
         self._attempts.failed(address)
         return _refused(401, "unauthorized", "The secret or the signature is missing or wrong.")
 
-    async def _take(self, body: bytes, content_type: str) -> web.Response:
+    def _take(self, asked: Asked, ended: Callable[[Answer], None]) -> None:
         if not self.accepting:
-            return _busy("stopping")
-        delivery = read_webhook(body, our_numbers=self._numbers, content_type=content_type)
+            ended(_busy("stopping"))
+            return
+        content_type = asked.fields.get(b"content-type", b"").decode("latin-1")
+        delivery = read_webhook(asked.body, our_numbers=self._numbers, content_type=content_type)
         if delivery.problem is not None:
             metrics.refused_total.labels("bad_request").inc()
-            return _refused(400, delivery.problem.code, delivery.problem.message)
+            ended(_refused(400, delivery.problem.code, delivery.problem.message))
+            return
         try:
-            tally = await self._intake.accept(delivery.items)
+            self._intake.take(delivery.items, lambda outcome: ended(_told(outcome)))
         except Overloaded:
-            return _busy("overloaded")
-        except Unavailable:
-            return _busy("unavailable")
-        except Exception:
-            log.exception("a webhook could not be made durable")
-            return _busy("failed")
-        return web.Response(
-            body=b'{"status":"accepted","accepted":%d,"duplicates":%d,"ignored":%d,"quarantined":%d}'
-            % (tally.accepted, tally.duplicates, tally.ignored, tally.quarantined),
-            content_type="application/json",
-        )
+            ended(_busy("overloaded"))
+        except Exception as problem:  # noqa: BLE001 - it is logged
+            ended(_told(problem))
 
-    def _authentic(self, request: web.Request, body: bytes) -> bool:
+    def _authentic(self, asked: Asked) -> bool:
         """A signature that is present must be right, whatever else is sent."""
-        headers = request.headers
-        signatures = [headers[name] for name in SIGNATURE_HEADERS if name in headers]
+        fields = asked.fields
+        signatures = [fields[name] for name in SIGNATURE_FIELDS if name in fields]
         if signatures:
-            expected = hmac.digest(self._secret, body, "sha256").hex()
-            given = [signature.removeprefix("sha256=").strip().lower() for signature in signatures]
-            return all(_same(one, expected.encode()) for one in given)
-        header = headers.get("X-Webhook-Secret")
-        if header is not None and _same(header, self._secret):
+            expected = hmac.digest(self._secret, asked.body, "sha256").hex().encode()
+            given = [signature.removeprefix(b"sha256=").strip().lower() for signature in signatures]
+            return all(hmac.compare_digest(one, expected) for one in given)
+        secret = fields.get(b"x-webhook-secret")
+        if secret is not None and hmac.compare_digest(secret, self._secret):
             return True
-        token = request.query.get("token") if request.query_string else None
-        return token is not None and _same(token, self._secret)
+        token = asked.token
+        return token is not None and hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._secret)
 
 
-def _same(given: str, expected: bytes) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected)
+def _told(outcome: Tally | Exception) -> Answer:
+    if isinstance(outcome, Tally):
+        return Answer(
+            200,
+            b'{"status":"accepted","accepted":%d,"duplicates":%d,"ignored":%d,"quarantined":%d}'
+            % (outcome.accepted, outcome.duplicates, outcome.ignored, outcome.quarantined),
+        )
+    if isinstance(outcome, Unavailable):
+        return _busy("unavailable")
+    log.error("a webhook could not be made durable", exc_info=outcome)
+    return _busy("failed")
 
 
-def _too_large() -> web.Response:
-    return _refused(413, "too_large", "A webhook may have 3 MB.")
-
-
-def _busy(reason: str) -> web.Response:
+def _busy(reason: str) -> Answer:
     metrics.refused_total.labels(reason).inc()
     return _refused(503, reason, "Nothing was stored; send it again.", retry_after=RETRY_AFTER)
 
 
-def _refused(status: int, code: str, message: str, *, retry_after: str = "") -> web.Response:
+def _refused(status: int, code: str, message: str, *, retry_after: str = "") -> Answer:
+    return Answer(status, orjson.dumps({"error": {"code": code, "message": message}}), retry_after)
+
+
+def _shown(answer: Answer) -> web.Response:
     return web.Response(
-        status=status,
-        body=orjson.dumps({"error": {"code": code, "message": message}}),
+        status=answer.status,
+        body=answer.body,
         content_type="application/json",
-        headers={"Retry-After": retry_after} if retry_after else None,
+        headers={"Retry-After": answer.retry_after} if answer.retry_after else None,
     )

@@ -1,4 +1,5 @@
--- Hold two customers for a merge, with what decides which is kept and what is open; fewer rows when one was merged.
+-- Hold two customers for a merge, with what decides which is kept and what is open.
+-- There are fewer rows when one was merged or erased meanwhile.
 select
   u.id, u.data_key,
   exists (select from identities i where i.user_id = u.id and i.kind = 'phone') as has_phone,
@@ -9,6 +10,6 @@ left join lateral (
   select id, status, department from conversations where user_id = u.id and completed_at is null
   order by created_at desc limit 1
 ) c on true
-where u.id = any ($1::bigint[]) and u.merged_into is null
+where u.id = any ($1::bigint[]) and u.merged_into is null and u.data_key is not null
 order by u.id
 for update of u

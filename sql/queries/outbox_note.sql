@@ -1,5 +1,6 @@
 -- Record what became of attempts to send; the delivery reports that had overtaken the answers noted here, by their keys.
 -- A report may have moved the message on already: then the note only adds what it alone knows.
+-- A message without content is an erased customer's, of whom the provider's words and references are not kept.
 with note as (
   select *
   from json_to_recordset($1::json) as n (
@@ -15,10 +16,14 @@ noted as (
       else m.delivery_status
     end,
     claimed_by = case when n.status in ('pending', 'sending') then m.claimed_by else '' end,
-    msg91_message_id = coalesce(m.msg91_message_id, nullif(n.provider_id, '')),
-    request_id = coalesce(m.request_id, nullif(n.request_id, '')),
+    msg91_message_id = case
+      when m.content = '' then coalesce(m.msg91_message_id, erased_id(nullif(n.provider_id, '')))
+      else coalesce(m.msg91_message_id, nullif(n.provider_id, ''))
+    end,
+    request_id = case when m.content = '' then null else coalesce(m.request_id, nullif(n.request_id, '')) end,
     sent_at = case when n.status = 'sent' then coalesce(m.sent_at, to_timestamp(n.at)) else m.sent_at end,
     failure_reason = case
+      when m.content = '' then ''
       when delivery_rank(m.delivery_status) > delivery_rank(n.status) and m.claimed_by = '' then m.failure_reason
       else n.reason
     end,

@@ -54,7 +54,7 @@ given as (
   select m.*, m.delivery_status = 'sending', u.data_key
   from messages m
   join users u on u.id = m.user_id
-  where m.claimed_by = $1 and m.claim_token >= $4
+  where m.claimed_by <> '' and m.claimed_by = $1 and m.claim_token >= $4
 )
 select
   g.id, g.user_id as customer, g.conversation_id as conversation, g.data_key, g.content, g.recipient_number, g.number,

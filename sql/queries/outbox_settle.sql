@@ -14,6 +14,7 @@ found as (
     coalesce(
       (select m.id from messages m where m.id = r.id and m.direction = 'outbound'),
       (select m.id from messages m where m.direction = 'outbound' and m.msg91_message_id = r.provider_id limit 1),
+      (select m.id from messages m where m.direction = 'outbound' and m.msg91_message_id = erased_id(r.provider_id) limit 1),
       (
         select m.id
         from messages m
@@ -60,11 +61,12 @@ applied as (
     ],
     claimed_by = '',
     retry_at = null,
-    msg91_message_id = coalesce(m.msg91_message_id, p.provider_id),
+    msg91_message_id = coalesce(m.msg91_message_id, case when m.content = '' then erased_id(p.provider_id) else p.provider_id end),
     sent_at = coalesce(m.sent_at, to_timestamp(t.sent_at)),
     delivered_at = coalesce(m.delivered_at, to_timestamp(t.delivered_at)),
     read_at = coalesce(m.read_at, to_timestamp(t.read_at)),
     failure_reason = case
+      when m.content = '' then ''
       when t.furthest = delivery_rank('failed') and delivery_rank(m.delivery_status) < t.furthest then t.reason
       else m.failure_reason
     end,
@@ -80,7 +82,9 @@ applied as (
   where m.id = t.message_id and delivery_rank(b.delivery_status) is not null and (b.reported | t.bits) <> b.reported
 ),
 matched as (
-  update reports r set matched_at = now() from found f where r.dedup = f.dedup and f.message_id is not null
+  update reports r
+  set matched_at = now(), msg91_message_id = null, request_id = null, recipient = null, reason = ''
+  from found f where r.dedup = f.dedup and f.message_id is not null
 )
 select f.n, b.id, b.user_id, b.delivery_status, b.reported, f.status, f.reason, f.code
 from found f

@@ -30,7 +30,7 @@ closed as (
 audited as (
   insert into audit (action, by_whom, user_id, conversation_id, detail, created_at)
   select
-    'conversation_begun_anew', 'operator', r.user_id, l.id,
+    'conversation_begun_anew', $3, r.user_id, l.id,
     r.error || coalesce('; it was held by: ' || l.status, ''), to_timestamp($2)
   from released r
   left join lost l on l.user_id = r.user_id

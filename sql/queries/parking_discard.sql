@@ -23,7 +23,7 @@ raised as (
 ),
 audited as (
   insert into audit (action, by_whom, user_id, detail, created_at)
-  select 'event_discarded', 'operator', r.user_id, 'journal row ' || r.journal_seq || ': ' || r.error, to_timestamp($3)
+  select 'event_discarded', $6, r.user_id, 'journal row ' || r.journal_seq || ': ' || r.error, to_timestamp($3)
   from released r
 )
 select user_id from released

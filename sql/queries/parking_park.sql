@@ -1,5 +1,7 @@
 -- Park a customer whose event cannot be stepped, or note another attempt; a later event only waits behind the first.
-insert into parked (user_id, journal_seq, error, attempts, parked_at) values ($1, $2, $3, $4, to_timestamp($5))
+-- One who was erased has nothing to wait for.
+insert into parked (user_id, journal_seq, error, attempts, parked_at)
+select id, $2, $3, $4, to_timestamp($5) from users where id = $1 and data_key is not null for share
 on conflict (user_id) do update
 set
   journal_seq = excluded.journal_seq,

@@ -202,7 +202,7 @@ async def test_doctor_is_content_when_all_is_well_and_names_each_part_that_is_no
         well = environment(database_url, redis_url, sandbox)
         code, said = await ran(tmp_path, "doctor", **well)
         assert code == 0, said
-        names = ["settings", "database", "schema", "redis", "flows", "provider", "model"]
+        names = ["settings", "database", "schema", "keys", "redis", "flows", "provider", "model"]
         assert [line.split(":")[0] for line in said.splitlines()] == [f"ok    {name}" for name in names]
         nobody = f"http://127.0.0.1:{free_port()}"
         ill = {
@@ -227,7 +227,7 @@ async def test_doctor_is_content_when_all_is_well_and_names_each_part_that_is_no
         code, said = await ran(tmp_path, "doctor", **foreign)
         assert code == 1
         failed = [line.split(":")[0] for line in said.splitlines() if line.startswith("FAIL")]
-        assert failed == ["FAIL  database", "FAIL  provider", "FAIL  model"], said
+        assert failed == ["FAIL  database", "FAIL  keys", "FAIL  provider", "FAIL  model"], said
         code, said = await ran(tmp_path, "doctor", **{**well, "MSG91_BASE_URL": sandbox.url})
         assert (code, "MSG91_BASE_URL" in said) == (1, True), said
     finally:
@@ -246,6 +246,7 @@ async def test_doctor_says_what_to_do_on_a_fresh_machine(servers: Servers, tmp_p
     assert lines["FAIL  settings"].startswith("REDIS_URL is missing")
     assert (lines["FAIL  redis"], lines["FAIL  provider"]) == ("REDIS_URL is missing", "MSG91_AUTH_KEY is missing")
     assert lines["ok    database"] == "answers"
+    assert lines["ok    keys"].startswith("not looked at")
     assert lines["ok    model"].startswith("not configured")
 
 

@@ -1,9 +1,5 @@
-"""The whole demo in a real browser: a customer writes on the web phone, and everything that answers is real.
+"""The whole demo in a real browser: a customer writes on the web phone, and everything that answers is real."""
 
-`DEMO_SHOT=docs/web-phone.png` takes the picture of the README anew.
-"""
-
-import os
 import re
 import shutil
 import tempfile
@@ -16,7 +12,6 @@ from playwright.async_api import Page, async_playwright, expect
 from bot.commands.demo import Demo, demonstrated
 from tests.sandbox.test_phone_page import ARGUMENTS, CHROMIUM
 
-SHOT = os.environ.get("DEMO_SHOT", "")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs chromium")
 expect.set_options(timeout=15_000)
 
@@ -75,8 +70,6 @@ async def test_a_customer_is_served_in_the_browser(page: Page) -> None:
     await say("When are you open on Saturday?")
     await expect(answers.nth(7)).to_contain_text("We are open Monday to Saturday")
     await expect(page.locator(".message.in .tick").last).to_have_attribute("data-state", "read")
-    if SHOT:
-        await page.screenshot(path=SHOT, animations="disabled")
 
     await say("नमस्ते")
     await expect(answers.nth(8)).to_contain_text("नमस्ते Asha!")

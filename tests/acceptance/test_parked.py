@@ -95,7 +95,7 @@ async def test_an_event_that_cannot_be_applied_holds_up_its_customer_and_nobody_
         await repair(pair)
         await release(second, one["id"], "discard")
         await pair.told(PHONE, "Heard hello", "Echo two")
-        noted = "select count(*) from audit where user_id = $1 and action = 'event_discarded' and by_whom = 'operator'"
+        noted = "select count(*) from audit where user_id = $1 and action = 'event_discarded' and by_whom = 'admin'"
         assert await pair.value(noted, customer) == 1
         await pair.rest()
 

@@ -220,6 +220,8 @@ def environment(database_url: str, redis_url: str, sandbox: Sandbox, **more: str
         "OPENROUTER_FALLBACK_MODEL": "stand-in/second",
         "ENCRYPTION_KEYS": KEY,
         "ADMIN_TOKEN": "admin",
+        "API_RATE": "1000",
+        "API_BURST": "10000",
         "LEASE_SECONDS": "1.5",
         "QUIET_MOMENT": "0.2",
         "FLOWS_DIR": str(ROOT / "tests" / "acceptance" / "flows"),

@@ -1,18 +1,20 @@
 """The channel against a real server that answers, hangs, cuts, trickles, refuses and lies."""
 
 import asyncio
-import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
-from bot.adapters.msg91 import ANSWER_LIMIT, Msg91Channel
+from bot.adapters.lean_http.client import LeanClient
+from bot.adapters.msg91 import ANSWER_LIMIT, Msg91Channel, client_of
 from bot.core.messages import Template, Text
 from bot.wire.msg91.outcomes import Accepted, Deferred, Rejected, SendOutcome
 from bot.wire.msg91.requests import Dialect
+from tests.adapters.raw_server import Peer, raw_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OURS, THEIRS = "919000000001", "919000000002"
@@ -20,17 +22,27 @@ BRIEF = 0.2
 """Seconds: the timeout of the tests that reach it."""
 
 
-@pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
 Send = Callable[..., Awaitable[SendOutcome]]
+Make = Callable[..., Msg91Channel]
 
 
 @pytest.fixture
-async def send(session: aiohttp.ClientSession) -> AsyncIterator[Send]:
+async def make() -> AsyncIterator[Make]:
+    """Make a channel to an address; its client is closed at the end."""
+    clients: list[LeanClient] = []
+
+    def channel_to(base_url: str, dialect: Dialect = "v5", timeout: float = 5.0, auth_key: str = "key") -> Msg91Channel:
+        client = client_of(base_url, auth_key=auth_key, connections=2, rest=5.0, timeout=timeout)
+        clients.append(client)
+        return Msg91Channel(client, dialect=dialect, clock=lambda: 1_714_510_000.0)
+
+    yield channel_to
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+async def send(make: Make) -> AsyncIterator[Send]:
     """Send one message to a server that answers with the given handler."""
     servers: list[TestServer] = []
 
@@ -40,18 +52,15 @@ async def send(session: aiohttp.ClientSession) -> AsyncIterator[Send]:
         server = TestServer(app)
         servers.append(server)
         await server.start_server()
-        channel = make(session, str(server.make_url("/api/v5/")), dialect=dialect, timeout=seconds)
-        return await channel.send(Text(text="Hello"), number=OURS, recipient=THEIRS, reference="m-1")
+        return await say_hello(make(str(server.make_url("/api/v5/")), dialect=dialect, timeout=seconds))
 
     yield send_to
     for server in servers:
         await server.close()
 
 
-def make(session: aiohttp.ClientSession, base_url: str, dialect: Dialect = "v5", timeout: float = 5.0) -> Msg91Channel:
-    return Msg91Channel(
-        session, base_url=base_url, auth_key="key", dialect=dialect, timeout=timeout, clock=lambda: 1_714_510_000.0
-    )
+async def say_hello(channel: Msg91Channel) -> SendOutcome:
+    return await channel.send(Text(text="Hello"), number=OURS, recipient=THEIRS, reference="m-1")
 
 
 def deferred(outcome: SendOutcome) -> Deferred:
@@ -176,43 +185,57 @@ async def test_an_endless_answer_is_not_read_to_its_end(send: Send) -> None:
     assert written < 1000 * ANSWER_LIMIT
 
 
-async def test_a_refused_connection_is_certain(session: aiohttp.ClientSession) -> None:
-    channel = make(session, f"http://127.0.0.1:{unused_port()}")
-    outcome = deferred(await channel.send(Text(text="Hello"), number=OURS, recipient=THEIRS, reference="m-1"))
+async def test_a_refused_connection_is_certain(make: Make) -> None:
+    outcome = deferred(await say_hello(make(f"http://127.0.0.1:{unused_port()}")))
     assert (outcome.scope, outcome.uncertain) == ("gateway", False)
+    assert outcome.reason == "no connection: ConnectionRefusedError"
 
 
-class NoNames(aiohttp.abc.AbstractResolver):
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[aiohttp.abc.ResolveResult]:
-        raise OSError("no such name")
-
-    async def close(self) -> None:
-        return
-
-
-async def test_a_name_that_is_not_found_is_certain() -> None:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=NoNames())) as session:
-        channel = make(session, "http://nowhere.example")
-        outcome = await channel.send(Text(text="Hello"), number=OURS, recipient=THEIRS, reference="m-1")
-    assert not deferred(outcome).uncertain
-
-
-@pytest.mark.parametrize("base_url", ["http://", "nonsense", "http://127.0.0.1:1/"])
-async def test_a_base_url_that_leads_nowhere_is_certain(session: aiohttp.ClientSession, base_url: str) -> None:
-    channel = make(session, base_url)
+@pytest.mark.parametrize("base_url", ["http://a..b", "http://", "nonsense", "ftp://a.example", "http://127.0.0.1:1/"])
+async def test_a_base_url_that_leads_nowhere_is_certain(make: Make, base_url: str) -> None:
+    channel = make(base_url)
     outcome = await channel.send(Template(name="t", language="en"), number=OURS, recipient=THEIRS, reference="m-1")
     assert not deferred(outcome).uncertain
 
 
-async def test_a_closed_session_and_a_key_with_a_line_break_are_outcomes(session: aiohttp.ClientSession) -> None:
-    broken = Msg91Channel(session, base_url="http://127.0.0.1:1", auth_key="a\r\nb")
-    text = Text(text="Hello")
-    assert not deferred(await broken.send(text, number=OURS, recipient=THEIRS, reference="m")).uncertain
-    await session.close()
-    channel = make(session, "http://127.0.0.1:1")
-    assert not deferred(await channel.send(text, number=OURS, recipient=THEIRS, reference="m")).uncertain
+async def test_a_certificate_that_nobody_vouches_for_is_certain(make: Make) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+
+    async def listen(peer: Peer) -> None:
+        assert await peer.until_closed() == b""
+
+    async with raw_server(listen, tls=context) as server:
+        outcome = deferred(await say_hello(make(f"https://localhost:{server.port}")))
+    assert (outcome.reason, outcome.uncertain) == ("no connection: SSLCertVerificationError", False)
+
+
+async def test_a_key_with_a_line_break_is_an_outcome(make: Make) -> None:
+    outcome = deferred(await say_hello(make(f"http://127.0.0.1:{unused_port()}", auth_key="a\r\nb")))
+    assert (outcome.reason, outcome.uncertain) == ("no request: ValueError", False)
+
+
+async def test_a_closed_client_is_certain() -> None:
+    client = client_of("http://127.0.0.1:1", auth_key="key", connections=1, rest=5.0)
+    await client.close()
+    assert not deferred(await say_hello(Msg91Channel(client))).uncertain
+
+
+async def test_a_kept_connection_that_is_cut_while_we_write_is_uncertain_and_one_cut_before_is_not_used(
+    make: Make,
+) -> None:
+    async def twice(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await peer.request()
+
+    async with raw_server(twice) as server:
+        channel = make(f"http://127.0.0.1:{server.port}")
+        assert isinstance(await say_hello(channel), Accepted)
+        outcome = deferred(await say_hello(channel))
+        assert (outcome.reason, outcome.uncertain) == ("connection lost: ConnectionResetError", True)
+        assert isinstance(await say_hello(channel), Accepted)
+        assert server.connections == 2
 
 
 async def test_cancelling_a_send_cancels_it(send: Send) -> None:

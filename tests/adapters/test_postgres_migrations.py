@@ -124,7 +124,7 @@ async def test_processes_that_migrate_at_once_take_turns(empty: asyncpg.Pool) ->
 
 def release(*names: str) -> list[Migration]:
     """The files of a release: the schema as it is, and `names` after it."""
-    return [INITIAL, *map(written, names)]
+    return [*load_migrations(SQL_DIR), *map(written, names)]
 
 
 async def test_pre_stops_before_the_first_post_and_post_does_the_rest(pool: asyncpg.Pool) -> None:

@@ -361,7 +361,7 @@ async def test_lists_are_read_by_index(pool: asyncpg.Pool) -> None:
         "records_conversations_held": ("'queue', null, 5", "conversations_held"),
         "records_conversations_found": ("null, null, 5, '{}'", "users_search"),
         "records_transcript": (f"'{NOW}', null, 5", "messages_conversation"),
-        "records_stats_messages": (f"now(), now(), '{NOW}', '{NOW}'", "messages_pkey"),
+        "records_stats_messages": ("now(), now()", "messages_pkey"),
     }
     async with pool.acquire() as connection:
         for name, (arguments, index) in wanted.items():

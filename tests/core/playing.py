@@ -77,10 +77,12 @@ class Player:
         self.lines: list[str] = []
 
     def hear(self, line: str) -> None:
-        """Play one line: `customer: text`, `customer taps: title`, `customer says nothing` or `model: text`."""
+        """Play one line: `customer: text`, `customer taps: title`, `customer says nothing`, `nobody comes` (no agent
+        does) or `model: text`.
+        """
         self.lines.append(line)
-        if line == "customer says nothing":
-            self._remind()
+        if line in {"customer says nothing", "nobody comes"}:
+            self._remind() if line.startswith("customer") else self._nobody()
             return
         speaker, _, text = line.partition(": ")
         position = self._position()
@@ -115,6 +117,16 @@ class Player:
             self.book, remind.text, msgspec.structs.replace(self.scene, message=""), position.variables
         ):
             self._write_message(message)
+
+    def _nobody(self) -> None:
+        rule = self.book.rules.no_agent
+        if rule is None:
+            self.lines.append("  (nothing is said)")
+            return
+        self.lines.append(f"  (after {rule.after} seconds)")
+        for message in worded(self.book, rule.text, msgspec.structs.replace(self.scene, message=""), {}):
+            self._write_message(message)
+        self.lines.append("  (the bot has it again)" if rule.then == "return_to_bot" else "  (it waits in the queue)")
 
     def _position(self) -> FlowPosition | None:
         return msgspec.msgpack.decode(self.state, type=FlowPosition) if self.state else None
@@ -158,6 +170,6 @@ def replayed(book: Book, transcript: str) -> str:
     settings = [line for line in lines if line.startswith("# ")]
     player = Player(book, dict(line[2:].split(": ", 1) for line in settings))
     for line in lines:
-        if line.startswith(("customer", "model")):
+        if line.startswith(("customer", "model", "nobody")):
             player.hear(line)
     return "\n".join([*settings, *player.lines])

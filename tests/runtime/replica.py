@@ -19,11 +19,13 @@ from bot.runtime.waiter import Tally
 from bot.runtime.writer import STATE_CONTEXT
 from bot.wire.msg91.deliveries import Received
 from tests.runtime.memory.directory import MemoryDirectory
+from tests.runtime.memory.erasures import MemoryErasures
 from tests.runtime.memory.hints import Boxes, MemoryHints
 from tests.runtime.memory.journal import MemoryJournal, MemoryParking
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.outbox import MemoryOutbox
 from tests.runtime.memory.outside import MemoryChannel, MemoryModel
+from tests.runtime.memory.past import MemoryPast
 from tests.runtime.memory.rest import (
     MemoryEffects,
     MemoryFlowVersions,
@@ -36,6 +38,7 @@ from tests.runtime.memory.spool import MemorySpool, Queue
 from tests.runtime.memory.store import MemoryStore
 from tests.runtime.memory.tables import Tables
 from tests.runtime.memory.vault import MemoryVault
+from tests.runtime.memory.webhooks import MemoryCourier, MemoryWebhooks
 from tests.runtime.simulated_clock import SimulatedClock
 
 PHONE = "919876543210"
@@ -113,6 +116,7 @@ class World:
         self.vault = MemoryVault()
         self.channel = MemoryChannel()
         self.model = MemoryModel()
+        self.courier = MemoryCourier()
         self.book = book or book_of()
         self.wamids = 0
 
@@ -167,8 +171,10 @@ class Replica(Engine):
             directory=MemoryDirectory(tables, link, world.vault),
             quarantine=MemoryQuarantine(tables, link),
             parking=MemoryParking(tables, link),
+            past=MemoryPast(tables, link),
             outbox=MemoryOutbox(tables, link, clock),
             effects=MemoryEffects(tables, link, clock),
+            erasures=MemoryErasures(tables, link, clock),
             timers=MemoryTimers(tables, link),
             replicas=self.replicas,
             flow_versions=MemoryFlowVersions(tables, link),
@@ -178,6 +184,8 @@ class Replica(Engine):
             channel=world.channel,
             model=world.model,
             vault=world.vault,
+            webhooks=MemoryWebhooks(tables, link, clock),
+            courier=world.courier,
         )
 
     async def begin(self, *, sweeping: bool = True) -> "Replica":

@@ -130,14 +130,66 @@ async def test_what_takes_long_is_pending_and_done_later(
     assert world.channel.texts.count("hello") == 1
 
 
-async def test_a_key_of_another_replicas_caller_is_pending(
+async def test_a_key_that_was_used_at_another_replica_has_the_result_it_had_there(
     world: World, replica: Replica, starting: Starting, clock: SimulatedClock
 ) -> None:
     second = await starting("r2")
     conversation = world.conversation().id
-    await replica.desk.act(conversation, reply("hello"), key="k")
-    result = await second.desk.act(conversation, reply("hello"), key="k")
+    first = await replica.desk.act(conversation, reply("hello"), key="k")
+    assert await second.desk.act(conversation, reply("hello"), key="k") == first
+    assert first.status == "done"
+    await clock.settled()
+    assert world.channel.texts.count("hello") == 1
+
+
+async def test_what_was_refused_at_another_replica_is_refused_here(
+    world: World, replica: Replica, starting: Starting
+) -> None:
+    second = await starting("r2")
+    await replica.desk.send("919000000008", Text(text="hi"), by="api", key="k")
+    result = await second.desk.send("919000000008", Text(text="hi"), by="api", key="k")
+    assert (result.status, result.reason) == ("refused", "this was refused when the key was first used")
+
+
+async def test_a_deed_without_a_message_is_pending_where_nobody_remembers_it(
+    world: World, replica: Replica, starting: Starting
+) -> None:
+    second = await starting("r2")
+    conversation = world.conversation().id
+    await replica.desk.act(conversation, ConversationResolved(by="zoe"), key="k")
+    result = await second.desk.act(conversation, ConversationResolved(by="zoe"), key="k")
     assert (result.status, result.reason) == ("pending", "this key was used before")
+
+
+async def test_an_event_that_a_dead_replica_only_journalled_is_applied_for_who_asks_again(
+    world: World, starting: Starting, clock: SimulatedClock
+) -> None:
+    first = await starting("r1")
+    first.database.fail("store.commit", times=1_000)
+    template = Template(name="welcome", language="en")
+    asking = asyncio.create_task(first.desk.send("919000000009", template, by="api", key="k"))
+    await clock.settled()
+    await first.die()
+    asking.cancel()
+    second = await starting("r2")
+    again = asyncio.create_task(second.desk.send("919000000009", template, by="api", key="k"))
+    await clock.advance(30)
+    assert (await again).status == "done"
+    await clock.settled()
+    assert len(world.channel.sent) == 1
+
+
+async def test_while_the_store_is_away_nothing_is_recalled(
+    world: World, replica: Replica, starting: Starting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = await starting("r2")
+    conversation = world.conversation().id
+    await replica.desk.act(conversation, reply("hello"), key="k")
+    await replica.die()  # or else it tells what it remembers
+    monkeypatch.setattr(desk_module, "WAIT_SECONDS", 0.05)
+    second.database.fail("past.events", times=2)
+    assert (await second.desk.act(conversation, reply("hello"), key="k")).status == "pending"
+    assert (await second.desk.act(conversation, reply("hello"), key="k")).status == "done"
 
 
 async def test_a_deed_that_the_store_refuses_is_refused_at_once(

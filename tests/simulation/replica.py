@@ -20,10 +20,12 @@ from bot.runtime.lease import held_seconds
 from bot.wire.msg91.callbacks import read_webhook
 from tests.runtime.memory import journal
 from tests.runtime.memory.directory import MemoryDirectory
+from tests.runtime.memory.erasures import MemoryErasures
 from tests.runtime.memory.hints import Box, Boxes, MemoryHints
 from tests.runtime.memory.journal import MemoryJournal, MemoryParking
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.outbox import MemoryOutbox
+from tests.runtime.memory.past import MemoryPast
 from tests.runtime.memory.rest import (
     MemoryEffects,
     MemoryFlowVersions,
@@ -36,6 +38,7 @@ from tests.runtime.memory.spool import MemorySpool, Queue
 from tests.runtime.memory.store import MemoryStore
 from tests.runtime.memory.tables import Tables
 from tests.runtime.memory.vault import MemoryVault
+from tests.runtime.memory.webhooks import MemoryCourier, MemoryWebhooks
 from tests.runtime.replica import NUMBER, Settings, sizes_of
 from tests.simulation.chance import Chance
 from tests.simulation.clock import SimulatedTime
@@ -233,8 +236,10 @@ class Replica:
             directory=MemoryDirectory(tables, link, ground.vault),
             quarantine=MemoryQuarantine(tables, link),
             parking=MemoryParking(tables, link),
+            past=MemoryPast(tables, link),
             outbox=MemoryOutbox(tables, link, clock),
             effects=MemoryEffects(tables, link, clock),
+            erasures=MemoryErasures(tables, link, clock),
             timers=MemoryTimers(tables, link),
             replicas=MemoryReplicas(tables, link, clock),
             flow_versions=MemoryFlowVersions(tables, link),
@@ -244,6 +249,8 @@ class Replica:
             channel=provider,
             model=self.model,
             vault=ground.vault,
+            webhooks=MemoryWebhooks(tables, link, clock),
+            courier=MemoryCourier(),
         )
 
     def _compile(self, source: str) -> Flow:

@@ -24,6 +24,8 @@ from bot.core.modes import Mode, Move, moved
 from bot.core.search import search_words
 from bot.records import (
     ActResult,
+    AuditRecord,
+    AuditWanted,
     ConversationRecord,
     ConversationStats,
     Deed,
@@ -31,11 +33,13 @@ from bot.records import (
     MessageRecord,
     MessageStats,
     ModelTotals,
+    Notice,
     ParkedRecord,
     QuarantineRecord,
     Stats,
     UserRecord,
 )
+from tests.web.api_office import audit_page
 
 START = datetime(2026, 3, 1, 9, 30, 15, 250000, UTC)
 OURS = "919000000001"
@@ -135,6 +139,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[ModelCallMade, ...] = ()
     parked: tuple[ParkedRecord, ...] = ()
     quarantine: tuple[QuarantineRecord, ...] = ()
+    audit: tuple[AuditRecord, ...] = ()
 
 
 def a_scene() -> Scene:
@@ -274,6 +279,11 @@ class MemoryRecords:
     async def quarantine(self, *, after: int | None, limit: int) -> Sequence[QuarantineRecord]:
         return [one for one in reversed(self.scene.quarantine) if after is None or one.id < after][:limit]
 
+    async def audit(
+        self, wanted: AuditWanted, *, after: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        return audit_page(self.scene.audit, wanted, after=after, limit=limit)
+
     async def stats(self, since: datetime, until: datetime) -> Stats:
         talks = [talk for talk in self.scene.conversations if since <= talk.created_at < until]
         said = [one for one in self.scene.messages if since <= one.created_at < until]
@@ -341,8 +351,10 @@ class MemoryDesk:
         self._results: dict[tuple[str, str], ActResult] = {}
         self.done: list[Deed | PreferencesChanged | Outbound] = []
         self.slow = False
+        self.taken = 10_000
         self.problems: tuple[str, ...] = ()
         self.reloads = 0
+        self.settled: list[tuple[int, str]] = []
 
     async def act(self, conversation: ConversationId, deed: Deed, *, key: str) -> ActResult:
         talk = await self._records.conversation(conversation)
@@ -363,6 +375,15 @@ class MemoryDesk:
         sent = ActResult(status="done", messages=(MessageId(id_at(60)),))
         return self._once(phone, key, content, lambda: sent)
 
+    async def send_many(self, notices: Sequence[Notice], *, by: str, key: str) -> Sequence[ActResult | None]:
+        """Only so many are taken as `taken` says."""
+        return [
+            await self.send(notice.phone, notice.content, by=by, key=f"{key} {notice.content}")
+            if place < self.taken
+            else None
+            for place, notice in enumerate(notices)
+        ]
+
     async def reload_flows(self) -> Sequence[str]:
         self.reloads += 1
         return self.problems
@@ -370,11 +391,12 @@ class MemoryDesk:
     def flows(self) -> Sequence[FlowSummary]:
         return (FlowSummary(flow_id="support", version=1, priority=10, steps=9, digest="d1"),)
 
-    async def retry_parked(self, parked: int) -> bool:
+    async def retry_parked(self, parked: int, *, by: str = "operator") -> bool:
+        self.settled.append((parked, by))
         return any(one.id == parked for one in self._records.scene.parked)
 
-    async def discard_parked(self, parked: int) -> bool:
-        return await self.retry_parked(parked)
+    async def discard_parked(self, parked: int, *, by: str = "operator") -> bool:
+        return await self.retry_parked(parked, by=by)
 
     def _once(
         self, subject: str, key: str, deed: Deed | PreferencesChanged | Outbound, effect: Callable[[], ActResult]

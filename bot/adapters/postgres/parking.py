@@ -6,7 +6,7 @@ from typing import Any, Final
 from bot.adapters.postgres.pool import Database
 from bot.core.events import ModelAnswered, ModelFailed, TimerFired
 from bot.core.ids import CustomerId, JournalSeq
-from bot.ports.parking import KEY, STATE
+from bot.ports.parking import KEY, OPERATOR, STATE
 from bot.runtime.letters import event_key
 
 _TIMER_KIND: Final = TimerFired.__struct_config__.tag
@@ -22,21 +22,21 @@ class PostgresParking:
     async def park(self, customer: CustomerId, seq: JournalSeq, error: str, attempts: int, at: float) -> None:
         await self._database.fetch("parking_park", customer, seq, error, attempts, at)
 
-    async def release(self, parked: int, *, discard: bool, at: float) -> CustomerId | None:
+    async def release(self, parked: int, *, discard: bool, at: float, by: str = OPERATOR) -> CustomerId | None:
         """With `discard` the version rises, so no replica goes on with an older state."""
         if not discard:
-            return await self._released("parking_release", parked)
+            return await self._released("parking_release", parked, by, at)
         found = await self._database.fetch("parking_read", parked)
         if not found:
             return None
         (row,) = found
         match row["journal_seq"]:
             case seq if seq == KEY:
-                return await self._released("parking_release", parked)
+                return await self._released("parking_release", parked, by, at)
             case seq if seq == STATE:
-                return await self._released("parking_begin_anew", parked, at)
+                return await self._released("parking_begin_anew", parked, at, by)
             case seq:
-                return await self._released("parking_discard", parked, seq, at, _timers(row), _questions(row))
+                return await self._released("parking_discard", parked, seq, at, _timers(row), _questions(row), by)
 
     async def _released(self, name: str, *arguments: Any) -> CustomerId | None:
         rows = await self._database.fetch(name, *arguments)

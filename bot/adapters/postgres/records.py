@@ -20,6 +20,8 @@ from bot.core.messages import Inbound, Outbound, decode_content, spoken
 from bot.core.modes import Mode, held_by_person
 from bot.ports.keys import Sealer, Vault
 from bot.records import (
+    AuditRecord,
+    AuditWanted,
     ConversationRecord,
     ConversationStats,
     MessageRecord,
@@ -31,7 +33,7 @@ from bot.records import (
     UserRecord,
 )
 from bot.runtime.intake import QUARANTINE_CONTEXT
-from bot.runtime.writer import NAME_CONTEXT, REASON_CONTEXT
+from bot.runtime.writer import NAME_CONTEXT, NOTE_CONTEXT, REASON_CONTEXT
 
 PREVIEW: Final = 120
 """Characters of the newest message that a conversation shows."""
@@ -98,10 +100,18 @@ class PostgresRecords:
     async def quarantine(self, *, after: int | None, limit: int) -> Sequence[QuarantineRecord]:
         return [self._quarantined(row) for row in await self._database.fetch("records_quarantine", after, limit)]
 
+    async def audit(
+        self, wanted: AuditWanted, *, after: tuple[datetime, int] | None, limit: int
+    ) -> Sequence[AuditRecord]:
+        name, few = self._audit_list(wanted)
+        ids = await self._database.fetch(name, wanted.since, wanted.until, *(after or (None, None)), limit, *few)
+        rows = await self._database.fetch("records_audit", [row["id"] for row in ids]) if ids else ()
+        return [self._audited(row) for row in rows]
+
     async def stats(self, since: datetime, until: datetime) -> Stats:
         bounds = (since, until, _first_id(since - _SLACK), _first_id(until + _SLACK))
         conversations = await self._database.fetch("records_stats_conversations", *bounds)
-        messages = await self._database.fetch("records_stats_messages", *bounds)
+        messages = await self._database.fetch("records_stats_messages", since, until)
         model = await self._database.fetch("records_stats_model", since, until)
         return Stats(
             since=since,
@@ -110,6 +120,20 @@ class PostgresRecords:
             messages=_message_stats(messages),
             model=ModelTotals(**model[0]),
         )
+
+    def _audit_list(self, wanted: AuditWanted) -> tuple[str, Sequence[Any]]:
+        """The statement whose index suits what is asked, and its arguments beyond time and place."""
+        about = self._vault.fingerprint("phone", wanted.phone) if wanted.phone else None
+        if wanted.conversation is not None:
+            about_it = UUID(wanted.conversation)
+            return "records_audit_conversation", (wanted.by, wanted.action, about_it, about)
+        if about is not None:
+            return "records_audit_customer", (wanted.by, wanted.action, about)
+        if wanted.by is None:
+            return ("records_audit_recent", ()) if wanted.action is None else ("records_audit_action", (wanted.action,))
+        if wanted.action is None:
+            return "records_audit_by", (wanted.by,)
+        return "records_audit_by_action", (wanted.by, wanted.action)
 
     async def _conversations(self, ids: Sequence[UUID]) -> Sequence[ConversationRecord]:
         rows = await self._database.fetch("records_conversations", ids) if ids else ()
@@ -162,6 +186,20 @@ class PostgresRecords:
             error=row["error"],
             attempts=row["attempts"],
             parked_at=row["parked_at"],
+        )
+
+    def _audited(self, row: Row) -> AuditRecord:
+        key = self._key(row["data_key"])
+        return AuditRecord(
+            id=row["id"],
+            action=row["action"],
+            by=row["by_whom"],
+            phone_number=_opened(key, row["phone"], IDENTITY_CONTEXT),
+            conversation_id=_conversation_id(row["conversation_id"]),
+            detail=row["detail"],
+            note=_opened(self._key(row["note_key"]), row["note"] or None, NOTE_CONTEXT),
+            erased=row["user_id"] is not None and key is None,
+            created_at=row["created_at"],
         )
 
     def _quarantined(self, row: Row) -> QuarantineRecord:

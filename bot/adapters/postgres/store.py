@@ -40,6 +40,7 @@ class PostgresStore:
                 language=row["language"],
                 opted_out=row["opted_out"],
                 parked=row["parked"],
+                erased=row["erased"],
             )
             for row in rows
         }
@@ -51,10 +52,27 @@ class PostgresStore:
         ordered = [writes[place] for place in places]
         usual = not any(map(_is_rare, ordered))
         name, arguments = ("store_commit", _usual(ordered)) if usual else ("store_commit_all", _all(ordered))
-        took_effect = {places[row["n"] - 1] for row in await self._database.fetch(name, *arguments)}
+        announcing = any(write.announcements for write in ordered)
+        rows = await (
+            self._announced(name, arguments, ordered) if announcing else self._database.fetch(name, *arguments)
+        )
+        took_effect = {places[row["n"] - 1] for row in rows}
         if len(took_effect) < len(writes):
             took_effect |= await self._mine(writes, [n for n in range(len(writes)) if n not in took_effect])
         return [n in took_effect for n in range(len(writes))]
+
+    async def _announced(self, name: str, arguments: Sequence[Any], writes: Sequence[Write]) -> Sequence[Any]:
+        """As the one statement, and in the same transaction the deliveries of what those that took effect announce.
+
+        A statement of its own, so that commits pay nothing while nobody wants to be told.
+        """
+        async with self._database.transaction() as session:
+            rows = await session.fetch(name, *arguments)
+            told = [writes[row["n"] - 1] for row in rows]
+            customers, announcements = numbered((write.customer, write.announcements) for write in told)
+            if announcements:
+                await session.fetch("webhooks_announce", customers, as_json(announcements))
+            return rows
 
     async def _mine(self, writes: Sequence[Write], refused: Sequence[int]) -> set[int]:
         """Those of `refused` that were ours after all.

@@ -6,22 +6,29 @@ from pathlib import Path
 
 import asyncpg
 
+from bot.adapters.postgres.audit import PostgresAudit
 from bot.adapters.postgres.directory import PostgresDirectory
 from bot.adapters.postgres.effects import PostgresEffects
+from bot.adapters.postgres.erasures import PostgresErasures
+from bot.adapters.postgres.exports import PostgresExports
 from bot.adapters.postgres.flow_versions import PostgresFlowVersions
 from bot.adapters.postgres.journal import PostgresJournal
 from bot.adapters.postgres.keyring import PostgresKeyring
 from bot.adapters.postgres.migrations import Kind, Migrated, Migration, Standing, load_migrations, migrate, standing
 from bot.adapters.postgres.outbox import PostgresOutbox
 from bot.adapters.postgres.parking import PostgresParking
+from bot.adapters.postgres.past import PostgresPast
 from bot.adapters.postgres.pool import Database, connect
 from bot.adapters.postgres.quarantine import PostgresQuarantine
 from bot.adapters.postgres.queries import load_queries
 from bot.adapters.postgres.records import PostgresRecords
 from bot.adapters.postgres.replicas import PostgresReplicas
+from bot.adapters.postgres.retention import PostgresRemovals
 from bot.adapters.postgres.store import PostgresStore
 from bot.adapters.postgres.timers import PostgresTimers
+from bot.adapters.postgres.tokens import PostgresTokens
 from bot.adapters.postgres.watch import PostgresWatch
+from bot.adapters.postgres.webhooks import PostgresWebhooks
 from bot.ports.keys import Vault
 
 CONNECT_SECONDS = 5.0
@@ -63,13 +70,20 @@ class Stores:
         self.directory = PostgresDirectory(database, vault)
         self.quarantine = PostgresQuarantine(database)
         self.parking = PostgresParking(database)
+        self.past = PostgresPast(database.impatient())
         self.outbox = PostgresOutbox(database, vault)
         self.effects = PostgresEffects(database)
+        self.erasures = PostgresErasures(database, vault)
+        self.exports = PostgresExports(database.impatient(), vault)
         self.timers = PostgresTimers(database)
         self.replicas = PostgresReplicas(database, base.newest_migration)
         self.flow_versions = PostgresFlowVersions(database)
+        self.tokens = PostgresTokens(database.impatient())
+        self.audit = PostgresAudit(database.impatient())
+        self.removals = PostgresRemovals(database)
         self.records = PostgresRecords(database.impatient(), vault)
         self.watch = PostgresWatch(database)
+        self.webhooks = PostgresWebhooks(database)
 
 
 @asynccontextmanager

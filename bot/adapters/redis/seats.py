@@ -87,6 +87,10 @@ class RedisSeats:
         keys = [b"seat:%d" % customer for customer in customers]
         await self._call([(key, pack((*script.start, key, *arguments))) for key in keys], script)
 
+    async def forget(self, customers: Sequence[CustomerId]) -> None:
+        keys = [b"seat:%d" % customer for customer in customers]
+        await call(self._keyspace, [(key, pack((b"DEL", key))) for key in keys])
+
     async def _call(self, commands: Sequence[Command], script: Script) -> Sequence[Any]:
         return await call(self._keyspace, commands, script) if commands else ()
 

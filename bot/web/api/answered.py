@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from bot.core.ids import ConversationId, MessageId
+from bot.ports.tokens import Scope, TokenId
 from bot.records import (
     Answer,
+    AuditRecord,
     ConversationRecord,
     FlowSummary,
     MessageRecord,
     ModelTotals,
+    Moment,
     ParkedRecord,
     QuarantineRecord,
 )
@@ -67,3 +70,32 @@ class Settled(Answer, frozen=True, kw_only=True):
 
     status: Literal["done"]
     id: int
+
+
+class AuditList(Answer, frozen=True, kw_only=True):
+    items: list[AuditRecord]
+    next: Next
+
+
+class TokenRecord(Answer, frozen=True, kw_only=True):
+    """A token. `created_by` is the name of the token it was made with; `last_used_at` is right to the minute."""
+
+    id: TokenId
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: Moment
+    created_by: str
+    last_used_at: Moment | None
+    expires_at: Moment | None
+    revoked_at: Moment | None
+
+
+class TokenMade(TokenRecord, frozen=True, kw_only=True):
+    """A new token; `token` is what to send as bearer, and is not to be had again."""
+
+    token: str
+
+
+class TokenList(Answer, frozen=True, kw_only=True):
+    items: list[TokenRecord]
+    next: Next

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from bot.core.modes import Mode
+from bot.ports.tokens import NAME_PATTERN
 from bot.web.api.cursor import LARGEST_KEY
 
 PAGE = 50
@@ -25,6 +26,7 @@ FIXES = {
     LINE_PATTERN: "Write one line without control characters.",
     TEXT_PATTERN: "Write a text that is not blank and has no NUL character.",
     LANGUAGE_PATTERN: "Write a language code such as en, hi or pt_BR.",
+    NAME_PATTERN: "Begin with a letter; letters, digits, dots, dashes and underscores, 64 at most.",
     PART_PATTERN: "Name variables header_1, body_1 to body_99 or button_1 to button_99.",
 }
 """What to do about a value that does not match a pattern."""
@@ -42,9 +44,10 @@ Phone = Annotated[
     str,
     msgspec.Meta(max_length=40, description="10 to 15 digits with country code; `+`, blanks, dots and dashes pass."),
 ]
-By = Annotated[Name, msgspec.Meta(description="Who does it, for the transcript and the audit log.")]
-API_CALLER = "api"
-"""Who did it when the caller does not say."""
+By = Annotated[
+    Name | None,
+    msgspec.Meta(description="Who does it, for the transcript and the audit log; the token's name unless given."),
+]
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,7 +124,7 @@ class ReplyAsked(Asked, frozen=True, kw_only=True):
 
     message: Words | None = None
     template: TemplateAsked | None = None
-    agent: By = API_CALLER
+    agent: By = None
 
 
 class MessageAsked(Asked, frozen=True, kw_only=True):
@@ -130,27 +133,27 @@ class MessageAsked(Asked, frozen=True, kw_only=True):
     phone_number: Phone
     message: Words | None = None
     template: TemplateAsked | None = None
-    by: By = API_CALLER
+    by: By = None
 
 
 class EscalateAsked(Asked, frozen=True, kw_only=True):
     department: Name = "general"
     reason: Line = ""
-    by: By = API_CALLER
+    by: By = None
 
 
 class AssignAsked(Asked, frozen=True, kw_only=True):
     agent: Annotated[Name, msgspec.Meta(description="Who takes the conversation.")]
-    by: By = API_CALLER
+    by: By = None
 
 
 class ResolveAsked(Asked, frozen=True, kw_only=True):
     note: Line = ""
-    by: By = API_CALLER
+    by: By = None
 
 
 class ReturnAsked(Asked, frozen=True, kw_only=True):
-    by: By = API_CALLER
+    by: By = None
 
 
 class UserAsked(Asked, frozen=True, kw_only=True):
@@ -159,4 +162,4 @@ class UserAsked(Asked, frozen=True, kw_only=True):
     name: Line | None = None
     language: Language | None = None
     opted_out: bool | None = None
-    by: By = API_CALLER
+    by: By = None

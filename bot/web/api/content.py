@@ -1,11 +1,24 @@
 """What a caller wants sent, as the core's value: a text, or an approved template."""
 
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
 from bot.core.messages import Outbound, Template, TemplatePart, Text
-from bot.web.api.asked import MessageAsked, ReplyAsked, TemplateAsked
+from bot.web.api.asked import TemplateAsked
 from bot.web.errors import invalid
 
 
-def content_of(body: ReplyAsked | MessageAsked) -> Outbound:
+class Content(Protocol):
+    """A body that says what is to be sent."""
+
+    @property
+    def message(self) -> str | None: ...
+
+    @property
+    def template(self) -> TemplateAsked | None: ...
+
+
+def content_of(body: Content) -> Outbound:
     """Raise a 400 unless exactly one of `message` and `template` is there."""
     match body.message, body.template:
         case str(text), None:
@@ -17,7 +30,12 @@ def content_of(body: ReplyAsked | MessageAsked) -> Outbound:
 
 
 def _template(asked: TemplateAsked) -> Template:
-    given = asked.variables
-    named = given if isinstance(given, dict) else {f"body_{place}": value for place, value in enumerate(given, 1)}
-    parts = tuple(TemplatePart(key=key, value=value) for key, value in named.items())
+    parts = tuple(TemplatePart(key=key, value=value) for key, value in named_variables(asked.variables).items())
     return Template(name=asked.name, language=asked.language, parts=parts, namespace=asked.namespace)
+
+
+def named_variables(given: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    """By MSG91's names; a list is `body_1`, `body_2` and so on."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    return {f"body_{place}": value for place, value in enumerate(given, 1)}

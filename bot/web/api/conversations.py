@@ -59,24 +59,24 @@ async def read(call: Call[ConversationWanted, Nothing]) -> answered.Conversation
 
 
 async def reply(call: Call[ById, ReplyAsked]) -> Done:
-    return await _act(call, AgentReplied(agent=call.body.agent, content=content_of(call.body)))
+    return await _act(call, AgentReplied(agent=call.body.agent or call.caller, content=content_of(call.body)))
 
 
 async def escalate(call: Call[ById, EscalateAsked]) -> Done:
-    body = call.body
-    return await _act(call, EscalationRequested(by=body.by, department=body.department, reason=body.reason))
+    body, by = call.body, call.body.by or call.caller
+    return await _act(call, EscalationRequested(by=by, department=body.department, reason=body.reason))
 
 
 async def assign(call: Call[ById, AssignAsked]) -> Done:
-    return await _act(call, AgentAssigned(agent=call.body.agent, by=call.body.by))
+    return await _act(call, AgentAssigned(agent=call.body.agent, by=call.body.by or call.caller))
 
 
 async def resolve(call: Call[ById, ResolveAsked]) -> Done:
-    return await _act(call, ConversationResolved(by=call.body.by, note=call.body.note))
+    return await _act(call, ConversationResolved(by=call.body.by or call.caller, note=call.body.note))
 
 
 async def return_to_bot(call: Call[ById, ReturnAsked]) -> Done:
-    return await _act(call, ReturnedToBot(by=call.body.by))
+    return await _act(call, ReturnedToBot(by=call.body.by or call.caller))
 
 
 def accepted(result: ActResult, unknown: str) -> bool:

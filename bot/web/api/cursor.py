@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -12,15 +13,26 @@ from bot.web.errors import invalid
 LARGEST_KEY = 2**63 - 1
 Number = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_KEY)]
 
-Key = TypeVar("Key", UUID, int)
+Microseconds = Annotated[int, msgspec.Meta(ge=0, le=32_503_680_000_000_000)]
+"""Since 1970, up to the year 3000."""
+Place = tuple[Microseconds, Number]
 
+Key = TypeVar("Key", UUID, int, Place)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.msgpack.Encoder()
 _numbers: msgspec.msgpack.Decoder[int] = msgspec.msgpack.Decoder(Number)
 _ids = msgspec.msgpack.Decoder(UUID)
+_places: msgspec.msgpack.Decoder[Place] = msgspec.msgpack.Decoder(Place)
 
 
 def cursor_of(key: UUID | int) -> str:
-    return base64.urlsafe_b64encode(_encoder.encode(key)).rstrip(b"=").decode()
+    return _encoded(key)
+
+
+def place_of(moment: datetime, number: int) -> str:
+    """For lists in the order of time; the number tells rows of one moment apart."""
+    return _encoded(((moment - _EPOCH) // timedelta(microseconds=1), number))
 
 
 def id_in(cursor: str) -> UUID | None:
@@ -31,6 +43,16 @@ def id_in(cursor: str) -> UUID | None:
 def number_in(cursor: str) -> int | None:
     """As `id_in`, for lists whose key is a number."""
     return _decoded(cursor, _numbers)
+
+
+def place_in(cursor: str) -> tuple[datetime, int] | None:
+    """As `id_in`, for lists whose key is a time and a number."""
+    place = _decoded(cursor, _places)
+    return (_EPOCH + timedelta(microseconds=place[0]), place[1]) if place else None
+
+
+def _encoded(key: UUID | int | Place) -> str:
+    return base64.urlsafe_b64encode(_encoder.encode(key)).rstrip(b"=").decode()
 
 
 def _decoded(cursor: str, decoder: msgspec.msgpack.Decoder[Key]) -> Key | None:

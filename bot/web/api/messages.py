@@ -20,7 +20,7 @@ async def read(call: Call[ById, Nothing]) -> MessageRecord:
 
 async def send(call: Call[Nothing, MessageAsked]) -> Sent | Later[Sent]:
     phone, content = phone_in(call.body.phone_number, "phone_number"), content_of(call.body)
-    result = await call.desk.send(phone, content, by=call.body.by, key=call.key)
+    result = await call.desk.send(phone, content, by=call.body.by or call.caller, key=call.key)
     if not accepted(result, "There is no such customer."):
         return Later(Sent(status="pending", message_id=None, messages=list(result.messages)))
     return Sent(status="done", message_id=next(iter(result.messages), None), messages=list(result.messages))

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from bot.web.api.asked import Asked
-from bot.web.api.reading import LONGEST_KEY
+from bot.web.api.openapi_webhooks import data_types, webhooks
+from bot.web.api.reading import KEY_HEADER, LONGEST_KEY
+from bot.web.api.replay import KEPT_REFUSAL, REPLAYED
 from bot.web.api.route import AnyRoute
-from bot.web.errors import CODES, ErrorAnswer
+from bot.web.errors import CODES, FURTHER_CODES, ErrorAnswer
 
 PREFIX = "/api/v1"
 VERSION = "1.0"
@@ -20,22 +22,36 @@ Json = dict[str, Any]
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMAS = "#/components/schemas/{name}"
 _ABOUT = (
-    "Administration of the support desk. Every call carries `Authorization: Bearer <ADMIN_TOKEN>`. "
+    "Administration of the support desk. Every call carries `Authorization: Bearer <token>`; what the token may "
+    "do is in its scopes. Every answer to a known token says in `RateLimit-*` headers how many calls are left to it. "
     "Lists are pages: `next` is the `cursor` of the page that follows. "
     "Errors are `{error: {code, message, fields?, problems?}}`."
 )
 _KEY_PARAMETER: Json = {
-    "name": "Idempotency-Key",
+    "name": KEY_HEADER,
     "in": "header",
     "required": False,
-    "description": "The same key with the same request has one effect, however often it is sent.",
+    "description": "The same key with the same request has one effect and one answer, however often it is sent.",
     "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+}
+_REPLAYED_HEADER: Json = {
+    "description": "`true` on the answer of an earlier call with the same Idempotency-Key.",
+    "schema": {"const": "true"},
 }
 _HEADERS: dict[int, Json] = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
     429: {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}},
     503: {"Retry-After": {"description": "Seconds, where waiting helps.", "schema": {"type": "integer"}}},
 }
+_RATE_HEADERS: Json = {
+    name: {"description": said, "schema": {"type": "integer", "minimum": 0}}
+    for name, said in (
+        ("RateLimit-Limit", "Calls this token may make at once."),
+        ("RateLimit-Remaining", "Calls left to it now, at this replica."),
+        ("RateLimit-Reset", "Seconds until all of them are."),
+    )
+}
+"""The three header fields of the IETF draft "RateLimit header fields for HTTP"."""
 
 
 def document(routes: Sequence[AnyRoute]) -> Json:
@@ -48,6 +64,7 @@ def document(routes: Sequence[AnyRoute]) -> Json:
         "info": {"title": "WhatsApp support desk", "version": VERSION, "description": _ABOUT},
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
         "paths": paths,
+        "webhooks": webhooks(_SCHEMAS),
         "security": [{"token": []}],
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -59,7 +76,7 @@ def document(routes: Sequence[AnyRoute]) -> Json:
 def _named(routes: Iterable[AnyRoute]) -> list[type[msgspec.Struct]]:
     answers = [route.answer for route in routes]
     bodies = [route.body for route in routes if route.has_body]
-    return list(dict.fromkeys([*answers, *bodies, ErrorAnswer]))
+    return list(dict.fromkeys([*answers, *bodies, *data_types(), ErrorAnswer]))
 
 
 def _schemas(types: Sequence[type[msgspec.Struct]]) -> Json:
@@ -74,11 +91,12 @@ def _operation(route: AnyRoute) -> Json:
     operation: Json = {
         "tags": [route.tag],
         "summary": route.summary,
+        "description": f"Needs the scope `{route.scope}`.",
         "operationId": f"{route.handler.__module__.rpartition('.')[2]}_{route.handler.__name__}",
         "parameters": _parameters(route),
         "responses": {
             **{str(status): _success(route, status) for status in route.statuses},
-            **{str(status): _failure(status) for status in route.failures},
+            **{str(status): _failure(route, status) for status in route.failures},
         },
     }
     if route.has_body:
@@ -113,11 +131,16 @@ def _content(struct: type[msgspec.Struct]) -> Json:
 
 def _success(route: AnyRoute, status: int) -> Json:
     said = "Written down; it will be done." if status == 202 else "Done."
-    return {"description": said, "content": _content(route.answer)}
+    return {"description": said, "headers": _headers(route, status), "content": _content(route.answer)}
 
 
-def _failure(status: int) -> Json:
-    failure: Json = {"description": CODES[status][1], "content": _content(ErrorAnswer)}
-    if status in _HEADERS:
-        failure["headers"] = _HEADERS[status]
-    return failure
+def _failure(route: AnyRoute, status: int) -> Json:
+    further = [sentence for of, sentence in FURTHER_CODES.values() if of == status and route.may_wait]
+    said = CODES[status][1] if status in route.errors or not further else further[0]
+    return {"description": said, "headers": _headers(route, status), "content": _content(ErrorAnswer)}
+
+
+def _headers(route: AnyRoute, status: int) -> Json:
+    kept = route.may_wait and status in {route.status, KEPT_REFUSAL}
+    rates = {} if status == 401 else _RATE_HEADERS
+    return _HEADERS.get(status, {}) | rates | ({REPLAYED: _REPLAYED_HEADER} if kept else {})

@@ -25,7 +25,9 @@ async def reload_flows(call: Call[Nothing, Nothing]) -> FlowList:
     problems = await call.desk.reload_flows()
     if problems:
         raise Refused(422, "The flows have problems and stay as they were.", problems=problems)
-    return _flows(call.desk.flows())
+    in_force = call.desk.flows()
+    await call.audit.record("flows_reloaded", by=call.caller, detail=f"{len(in_force)} flows")
+    return _flows(in_force)
 
 
 async def parked(call: Call[Paged, Nothing]) -> ParkedList:
@@ -35,17 +37,20 @@ async def parked(call: Call[Paged, Nothing]) -> ParkedList:
 
 
 async def retry(call: Call[ByNumber, Nothing]) -> Settled:
-    return _settled(call.asked.id, await call.desk.retry_parked(call.asked.id))
+    return _settled(call.asked.id, await call.desk.retry_parked(call.asked.id, by=call.caller))
 
 
 async def discard(call: Call[ByNumber, Nothing]) -> Settled:
-    return _settled(call.asked.id, await call.desk.discard_parked(call.asked.id))
+    return _settled(call.asked.id, await call.desk.discard_parked(call.asked.id, by=call.caller))
 
 
 async def quarantine(call: Call[Paged, Nothing]) -> QuarantineList:
     asked = call.asked
     found = await call.records.quarantine(after=number_in(asked.cursor), limit=asked.limit + 1)
-    return QuarantineList(items=list(found[: asked.limit]), next=_next(found, asked.limit))
+    shown = list(found[: asked.limit])
+    if shown:  # they hold customers' words: who reads them is written down first
+        await call.audit.record("quarantine_read", by=call.caller, detail=f"bodies {shown[-1].id} to {shown[0].id}")
+    return QuarantineList(items=shown, next=_next(found, asked.limit))
 
 
 async def stats(call: Call[Period, Nothing]) -> Stats:

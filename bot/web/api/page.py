@@ -99,7 +99,7 @@ def _type(schema: Json) -> str:
         return " | ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
         return f"array of {_type(schema['items'])}"
-    return " ".join((escape(str(schema.get("format") or schema["type"])), *_bounds(schema)))
+    return " ".join((escape(str(schema.get("format") or schema.get("type", "anything"))), *_bounds(schema)))
 
 
 def _bounds(schema: Json) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """From a request to checked values, or to a 400 that names the field and how to put it right."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from bot.wire.msg91.fields import phone
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request body."""
+KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 200
 """Characters of an Idempotency-Key."""
 FIRST_YEAR, LAST_YEAR = 2000, 2999
@@ -25,15 +27,23 @@ _ZONE = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
 """Where an unescaped `+` of a query was, in a time that has its `T`."""
 
 
-async def body_of(request: web.Request, wanted: type[T]) -> T:
-    """The body as `wanted`; no body at all is an empty object."""
-    data = await request.clone(client_max_size=BODY_LIMIT).read()
+async def body_of(request: web.Request, wanted: type[T], limit: int = BODY_LIMIT) -> T:
+    """The body as `wanted`; no body at all is an empty object. It may have `limit` bytes."""
+    data = await request.clone(client_max_size=limit).read()
     try:
         return msgspec.json.decode(data.strip() or b"{}", type=wanted)
     except msgspec.ValidationError as error:
         raise _refusal(error, wanted) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Refused(400, "The body must be JSON: an object, in UTF-8.") from None
+
+
+def checked(given: Mapping[str, object], wanted: type[T]) -> T:
+    """What was read before as `wanted`, which asks for more."""
+    try:
+        return msgspec.convert(given, wanted)
+    except msgspec.ValidationError as error:
+        raise _refusal(error, wanted) from None
 
 
 def asked_of(request: web.Request, wanted: type[T]) -> T:
@@ -50,9 +60,9 @@ def asked_of(request: web.Request, wanted: type[T]) -> T:
 
 def key_of(request: web.Request, otherwise: str) -> str:
     """The Idempotency-Key header, or `otherwise`."""
-    key = request.headers.get("Idempotency-Key", otherwise)
+    key = request.headers.get(KEY_HEADER, otherwise)
     if not key.isascii() or not key.isprintable() or not 0 < len(key) <= LONGEST_KEY:
-        raise invalid(**{"Idempotency-Key": f"Use 1 to {LONGEST_KEY} printable ASCII characters."})
+        raise invalid(**{KEY_HEADER: f"Use 1 to {LONGEST_KEY} printable ASCII characters."})
     return key
 
 

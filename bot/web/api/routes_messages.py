@@ -1,7 +1,7 @@
 """The routes of messages: sent to numbers, and looked up."""
 
 from bot.records import MessageRecord
-from bot.web.api import answered, asked, messages
+from bot.web.api import answered, asked, bulk, messages
 from bot.web.api.asked import ById, Nothing
 from bot.web.api.route import AnyRoute, Route
 
@@ -21,6 +21,19 @@ ROUTES: tuple[AnyRoute, ...] = (
         status=201,
         errors=(404, 409),
         may_wait=True,
+    ),
+    Route(
+        method="POST",
+        path="/messages/bulk",
+        scope="messages:send",
+        tag=TAG,
+        summary="Send to many numbers, with a result for each; one that fails is no other's concern.",
+        handler=bulk.send,
+        asked=Nothing,
+        body=bulk.BulkAsked,
+        answer=bulk.BulkSent,
+        may_wait=True,
+        bulk=True,
     ),
     Route(
         method="GET",

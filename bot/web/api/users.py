@@ -16,9 +16,9 @@ async def read(call: Call[ByPhone, Nothing]) -> UserRecord:
 
 
 async def change(call: Call[ByPhone, UserAsked]) -> UserRecord | Later[UserRecord]:
-    phone, body = phone_in(call.asked.phone, "phone"), call.body
-    wanted = PreferencesChanged(by=body.by, name=body.name, language=body.language, opted_out=body.opted_out)
-    if wanted == PreferencesChanged(by=body.by):
+    phone, body, by = phone_in(call.asked.phone, "phone"), call.body, call.body.by or call.caller
+    wanted = PreferencesChanged(by=by, name=body.name, language=body.language, opted_out=body.opted_out)
+    if wanted == PreferencesChanged(by=by):
         raise invalid(body="Give at least one of name, language, opted_out.")
     done = accepted(await call.desk.change(phone, wanted, key=call.key), UNKNOWN)
     user = await _user(call, phone)

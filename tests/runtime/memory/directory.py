@@ -61,13 +61,15 @@ class MemoryDirectory:
         if len(found) > 1:
             self._merge(found, announce)
             return
-        customer = found[0] if found else self._new()
+        customer = found[0] if found else self._new(keys[0])
         for key in keys:
             identities[key] = customer
+        self._tables.suppressed.difference_update(keys)
 
-    def _new(self) -> CustomerId:
+    def _new(self, key: tuple[str, str]) -> CustomerId:
         customer = CustomerId(self._tables.number())
-        self._tables.users[customer] = User(data_key=self._vault.new_customer_key())
+        opted_out = key in self._tables.suppressed
+        self._tables.users[customer] = User(data_key=self._vault.new_customer_key(), opted_out=opted_out)
         return customer
 
     def _merge(self, pair: Sequence[CustomerId], announce: Callable[[Merge], Entry]) -> None:

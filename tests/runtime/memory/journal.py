@@ -6,7 +6,7 @@ import msgspec
 
 from bot.core.ids import CustomerId, JournalSeq
 from bot.ports.journal import Backlog, Entry, Unread
-from bot.ports.parking import KEY, STATE
+from bot.ports.parking import KEY, OPERATOR, STATE
 from bot.ports.store import AuditRow
 from bot.runtime.clock import Clock
 from bot.runtime.letters import event_key
@@ -65,6 +65,8 @@ class MemoryParking:
 
     async def park(self, customer: CustomerId, seq: JournalSeq, error: str, attempts: int, at: float) -> None:
         def work() -> None:
+            if self._tables.users[customer].erased:
+                return
             known = self._tables.parked.get(customer)
             if known is not None and known.seq < seq:
                 return
@@ -73,28 +75,31 @@ class MemoryParking:
 
         await self._link.call("parking.park", work)
 
-    async def release(self, parked: int, *, discard: bool, at: float) -> CustomerId | None:
-        return await self._link.call("parking.release", lambda: self._release(parked, discard, at))
+    async def release(self, parked: int, *, discard: bool, at: float, by: str = OPERATOR) -> CustomerId | None:
+        return await self._link.call("parking.release", lambda: self._release(parked, discard, at, by))
 
-    def _release(self, number: int, discard: bool, at: float) -> CustomerId | None:
+    def _release(self, number: int, discard: bool, at: float, by: str) -> CustomerId | None:
         for customer, parked in list(self._tables.parked.items()):
             if parked.id != number:
                 continue
             del self._tables.parked[customer]
             if discard and parked.seq == STATE:
-                self._begin_anew(customer, parked, at)
+                self._begin_anew(customer, parked, at, by)
             elif discard and parked.seq != KEY:
-                self._discard(customer, parked, at)
+                self._discard(customer, parked, at, by)
+            else:
+                note = AuditRow(action="parked_retried", by=by, at=at, detail=parked.error)
+                self._tables.audit.append((customer, note))
             return customer
         return None
 
-    def _discard(self, customer: CustomerId, parked: Parked, at: float) -> None:
+    def _discard(self, customer: CustomerId, parked: Parked, at: float, by: str) -> None:
         row = self._tables.journal.get(parked.seq)
         if row is not None and row.consumed_at is None:
             row.consumed_at = at
             self._end_cause(row)
         self._tables.users[customer].version += 1
-        note = AuditRow(action="event_discarded", by="operator", at=at, detail=parked.error)
+        note = AuditRow(action="event_discarded", by=by, at=at, detail=parked.error)
         self._tables.audit.append((customer, note))
 
     def _end_cause(self, row: Event) -> None:
@@ -106,7 +111,7 @@ class MemoryParking:
             if event_key("ask", id_) == row.dedup:
                 effect.done = True
 
-    def _begin_anew(self, customer: CustomerId, parked: Parked, at: float) -> None:
+    def _begin_anew(self, customer: CustomerId, parked: Parked, at: float, by: str) -> None:
         tables = self._tables
         tables.users[customer].version += 1
         tables.users[customer].state = None
@@ -116,7 +121,7 @@ class MemoryParking:
         for id_, row in tables.conversations.items():
             if tables.owners[id_] == customer and row.completed_at is None:
                 tables.conversations[id_] = msgspec.structs.replace(row, status="closed", completed_at=at)
-        note = AuditRow(action="conversation_begun_anew", by="operator", at=at, detail=parked.error)
+        note = AuditRow(action="conversation_begun_anew", by=by, at=at, detail=parked.error)
         tables.audit.append((customer, note))
 
 

@@ -212,9 +212,11 @@ def _write_down(message: Message, note: SendNote) -> None:
         message.status = note.status
     if note.status not in UNSENT:
         message.claimed_by = ""
-    message.provider_id = message.provider_id or note.provider_id
-    message.request_id = message.request_id or note.request_id
-    if not ahead:
+    erased = not message.row.content
+    if not erased:
+        message.provider_id = message.provider_id or note.provider_id
+        message.request_id = message.request_id or note.request_id
+    if not ahead and not erased:
         message.reason, message.code = note.reason, note.code
     message.attempts = max(message.attempts, note.attempts)
     message.retry_at = note.retry_at

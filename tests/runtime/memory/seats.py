@@ -48,6 +48,13 @@ class MemorySeats:
 
         await self._link.call("seats.leave", work)
 
+    async def forget(self, customers: Sequence[CustomerId]) -> None:
+        def work() -> None:
+            for customer in customers:
+                self._places.pop(customer, None)
+
+        await self._link.call("seats.forget", work)
+
     def _taken(self, place: Place) -> bool:
         return place.owner not in {"", self._me} and place.until > self._clock.now()
 

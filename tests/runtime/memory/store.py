@@ -8,6 +8,7 @@ from bot.core.ids import CustomerId
 from bot.ports.store import Loaded, Write
 from tests.runtime.memory.link import Link
 from tests.runtime.memory.tables import Effect, Message, Tables, Timer, check_message, check_text, check_uuid
+from tests.runtime.memory.webhooks import announce
 
 
 class MemoryStore:
@@ -30,8 +31,9 @@ class MemoryStore:
                 data_key=user.data_key,
                 merged_into=user.merged_into,
                 language=user.facts.language if user.facts else "",
-                opted_out=user.facts.opted_out if user.facts else False,
+                opted_out=user.facts.opted_out if user.facts else user.opted_out,
                 parked=customer in self._tables.parked,
+                erased=user.erased,
             )
             for customer, user in users.items()
         }
@@ -104,6 +106,7 @@ class MemoryStore:
         for stopped in write.stopped_timers:
             tables.timers.pop(stopped, None)
         tables.audit += [(customer, row) for row in write.audit]
+        announce(tables, write)
 
 
 def check(write: Write) -> None:
@@ -116,6 +119,8 @@ def check(write: Write) -> None:
             check_text(text)
     for id_ in (*(row.id for row in write.effects), *(row.id for row in write.timers), *write.stopped_timers):
         check_uuid(id_)
+    for told in write.announcements:
+        check_uuid(told.id)
     for audit in write.audit:
         check_text(audit.by)
         check_text(audit.detail)

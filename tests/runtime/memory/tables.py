@@ -9,9 +9,11 @@ from bot.core.delivery import DeliveryStatus
 from bot.core.events import Sender
 from bot.core.ids import ConversationId, CustomerId, EffectId, JournalSeq, MessageId, TimerId
 from bot.ports.effects import ModelCall
+from bot.ports.erasures import Erasure
 from bot.ports.failures import Unacceptable
 from bot.ports.quarantine import Quarantined
 from bot.ports.store import AuditRow, ConversationRow, CustomerFacts, EffectRow, MessageRow, TimerRow
+from bot.ports.webhooks import DeliveryStatus as HookStatus
 from bot.wire.msg91.reports import DeliveryReport
 
 
@@ -22,6 +24,9 @@ class User(msgspec.Struct, kw_only=True):
     state: bytes | None = None
     merged_into: CustomerId | None = None
     facts: CustomerFacts | None = None
+    opted_out: bool = False
+    """What it began with, until the first commit."""
+    erased: bool = False
 
 
 class Event(msgspec.Struct, kw_only=True):
@@ -88,6 +93,55 @@ class Kept(msgspec.Struct, kw_only=True):
     matched: bool = False
 
 
+class Hook(msgspec.Struct, kw_only=True):
+    """An endpoint of outgoing webhooks; `place` is the order in which they were made."""
+
+    url: str
+    events: tuple[str, ...]
+    description: str
+    secret: bytes
+    created_at: float
+    place: int
+    old_secret: bytes = b""
+    old_secret_until: float = 0.0
+    active: bool = True
+    failures: int = 0
+    failing_since: float | None = None
+    hold_until: float | None = None
+    disabled_at: float | None = None
+    disabled_reason: str = ""
+
+
+class HookDelivery(msgspec.Struct, kw_only=True):
+    id: int
+    endpoint: str
+    event: str
+    type: str
+    customer: CustomerId | None
+    conversation: ConversationId | None
+    sealed: bytes
+    created_at: float
+    next_try_at: float
+    status: HookStatus = "pending"
+    attempts: int = 0
+    last_status_code: int | None = None
+    error: str = ""
+    claimed_by: str = ""
+    claimed_until: float = 0.0
+    finished_at: float | None = None
+
+
+class ErasureRow(msgspec.Struct, kw_only=True):
+    erasure: Erasure
+    worked_at: float
+    worked_off: bool = False
+    finished: bool = False
+    heard_by: set[str] = msgspec.field(default_factory=set)
+    messages: int = 0
+    events: int = 0
+    cancelled: int = 0
+
+
 class Tables:
     def __init__(self) -> None:
         self.users: dict[CustomerId, User] = {}
@@ -106,6 +160,10 @@ class Tables:
         self.model_calls: dict[EffectId, ModelCall] = {}
         self.quarantine: list[Quarantined] = []
         self.flows: dict[str, str] = {}
+        self.erasures: dict[bytes, ErasureRow] = {}
+        self.suppressed: set[tuple[str, str]] = set()
+        self.hooks: dict[str, Hook] = {}
+        self.hook_deliveries: dict[int, HookDelivery] = {}
         self._numbers = itertools.count(1)
 
     def number(self) -> int:

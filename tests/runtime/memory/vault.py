@@ -38,5 +38,8 @@ class MemoryVault(TaggingSealer):
             raise ValueError("the key was destroyed or is not ours")
         return TaggingSealer(wrapped)
 
+    def forget(self) -> None:
+        """Nothing is kept."""
+
     def fingerprint(self, kind: str, value: str) -> bytes:
         return blake2b(f"{kind}:{value}".encode(), digest_size=16).digest()

@@ -1,0 +1,2 @@
+-- no transaction
+create index concurrently reports_received on reports (received_at);

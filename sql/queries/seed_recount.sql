@@ -1,0 +1,2 @@
+-- Forget the counts of days, which the sweep makes anew.
+delete from message_days
