@@ -23,11 +23,15 @@ SETTLE = 0.4
 """Seconds to wait for a message that should not come."""
 
 
+HANDED_OVER = ("Thank you. A colleague", "Thank you. Our team is away")
+"""Within business hours, and outside."""
+
+
 class Line(msgspec.Struct, frozen=True):
-    """What the customer sends (a text, or the title of a choice to tap), and how each answer begins."""
+    """What the customer sends (a text, or the title of a choice to tap), and how each answer begins, perhaps in one of several ways."""
 
     says: str
-    answers: tuple[str, ...]
+    answers: tuple[str | tuple[str, ...], ...]
     tap: bool = False
 
 
@@ -77,7 +81,7 @@ SCENES = (
         "Meera",
         (
             Line("hello", ("Hello Meera!", "What can we do for you?")),
-            Line("agent", ("Thank you. A colleague",)),
+            Line("agent", (HANDED_OVER,)),
             Line("Are you there?", ()),
         ),
         "queue",

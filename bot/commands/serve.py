@@ -45,9 +45,9 @@ async def serve(
         if embedded is not None:
             settings = await with_stores(settings, embedded, stack)
             await migrate(settings)
+        service = await stack.enter_async_context(running(settings))
         if settings.flows_dir == shipped("flows"):
             log.warning("the sample flows are in force: set FLOWS_DIR, or start where your folder flows is")
-        service = await stack.enter_async_context(running(settings))
         runner = web.AppRunner(service.web(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

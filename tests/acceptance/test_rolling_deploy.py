@@ -30,15 +30,15 @@ PHONES = [f"9198000007{number:02}" for number in range(20)]
 PAUSE_SECONDS = 0.4
 """Between two messages of one customer."""
 MIGRATIONS = {
-    "0002_pre_reply_seconds": """
+    "0101_pre_reply_seconds": """
         alter table messages add column reply_seconds double precision;
         alter table users add column last_seen_at timestamptz not null default now();
         alter table conversations add column source text not null default 'whatsapp' check (source <> '');
     """,
-    "0003_pre_replies": """-- no transaction
+    "0102_pre_replies": """-- no transaction
         create index concurrently messages_replies on messages (created_at) where reply_seconds is not null
     """,
-    "0004_post_processing_time": """
+    "0103_post_processing_time": """
         update messages set reply_seconds = processing_time where reply_seconds is null;
         alter table messages drop column processing_time;
     """,
@@ -188,7 +188,7 @@ async def test_a_rolling_deploy_between_two_schemas_loses_doubles_and_reorders_n
         code, said = await here.migrate("--pre")
         assert (code, said.splitlines()) == (
             0,
-            ["applied: 0002_pre_reply_seconds", "applied: 0003_pre_replies", "pending: 0004_post_processing_time"],
+            ["applied: 0101_pre_reply_seconds", "applied: 0102_pre_replies", "pending: 0103_post_processing_time"],
         )
         await street.more(60)
 
@@ -199,23 +199,23 @@ async def test_a_rolling_deploy_between_two_schemas_loses_doubles_and_reorders_n
         first, _ = await asyncio.gather(here.bring_up("first", "two"), old.start())
         status, shown = await first.ready()
         assert (status, shown["degraded"]) == (200, ["deploy"])
-        assert "0004_post_processing_time" in shown["checks"]["deploy"]["detail"]
+        assert "0103_post_processing_time" in shown["checks"]["deploy"]["detail"]
         await until(lambda: first.metric("bot_deploy_unfinished"), "the alert is told of it")
         await here.take_down(old)
         code, said = await here.migrate("--post")
         assert code == 1
-        assert "0004_post_processing_time has to wait: replica other-" in said
+        assert "0103_post_processing_time has to wait: replica other-" in said
         await street.more(60)
         await here.bring_up("second", "two")
         await here.take_down(other)
 
-        assert await here.migrate("--post") == (0, "applied: 0004_post_processing_time\n")
+        assert await here.migrate("--post") == (0, "applied: 0103_post_processing_time\n")
         assert (await first.ready())[1]["degraded"] == []
         await street.more(100)
         code, said = await here.run("serve", release="one")
         assert (code, said) == (
             1,
-            "bot: the database is past this release, which knows nothing of 0004_post_processing_time\n",
+            "bot: the database is past this release, which knows nothing of 0103_post_processing_time\n",
         )
         street.closing = True
         await talking
@@ -244,7 +244,7 @@ async def test_each_side_of_a_deploy_is_looked_at_by_itself(
     assert not await apply(settings, "post")
     told = capsys.readouterr()
     assert told.out.splitlines() == [f"pending: {name}" for name in MIGRATIONS] * 4
-    assert told.err.startswith("bot: 0004_post_processing_time comes after 0002_pre_reply_seconds: run")
+    assert told.err.startswith("bot: 0103_post_processing_time comes after 0101_pre_reply_seconds: run")
     assert await apply(settings, "pre")
     assert [await check(settings, only) for only in (None, "pre", "post")] == [False, True, False]
     assert await apply(settings, None)

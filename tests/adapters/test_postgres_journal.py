@@ -79,12 +79,13 @@ async def test_forgotten_customers_are_those_that_wait_oldest_first(journal: Pos
 
 
 async def test_a_parked_customer_is_neither_read_nor_forgotten_nor_counted(
-    journal: PostgresJournal, database: Database
+    journal: PostgresJournal, database: Database, pool: asyncpg.Pool
 ) -> None:
-    (seq,) = await journal.append([entry(ANNA)])
+    anna = await new_customer(pool)
+    (seq,) = await journal.append([entry(anna)])
     assert seq is not None
-    await PostgresParking(database).park(ANNA, seq, "ValueError", 3, AT)
-    assert list((await journal.unread([ANNA], 9))[ANNA]) == []
+    await PostgresParking(database).park(anna, seq, "ValueError", 3, AT)
+    assert list((await journal.unread([anna], 9))[anna]) == []
     assert list(await journal.forgotten(AT + 5, 9)) == []
     assert await journal.backlog() == Backlog(count=0, oldest_seconds=0)
 
