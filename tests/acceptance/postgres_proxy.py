@@ -1,9 +1,8 @@
-"""A proxy in front of a real PostgreSQL that holds a statement at a chosen moment, so that a test can strike just
-there.
+"""A proxy in front of a real PostgreSQL that holds a statement at a chosen moment, so that a test can strike
+just there.
 
 It understands as much of the protocol as tells which statement a client is about to run: `Parse` names a statement's
-SQL,
-`Bind` runs it. Nothing of the service knows that it is there.
+SQL, `Bind` runs it. Nothing of the service knows that it is there.
 """
 
 import asyncio
@@ -133,7 +132,7 @@ class _Connection:
         self._reader, self._writer = reader, writer
         self._from_server, self._to_server = from_server, to_server
         self._statements: dict[bytes, bytes] = {}
-        self._swallowing: Trap | None = None
+        self._held_by: Trap | None = None
 
     async def forward(self) -> None:
         await self._startup()
@@ -164,7 +163,7 @@ class _Connection:
         if trap is None:
             return
         if trap.moment == "after":
-            self._swallowing = trap
+            self._held_by = trap
             return
         trap.sprung.set()
         if trap.cut:
@@ -172,17 +171,22 @@ class _Connection:
         await trap.released.wait()
 
     async def backward(self) -> None:
+        held = b""
         while data := await self._from_server.read(65536):
             await self._proxy.frozen.wait()
-            trap = self._swallowing
-            if trap is None:
-                self._writer.write(data)
-                await self._writer.drain()
-            elif data.endswith(READY):
+            held += data
+            trap = self._held_by
+            if trap is not None:
+                if not held.endswith(READY):
+                    continue
                 trap.sprung.set()
                 if trap.cut:
                     return
                 await trap.released.wait()
+                self._held_by = None
+            self._writer.write(held)
+            await self._writer.drain()
+            held = b""
 
 
 @asynccontextmanager
