@@ -28,7 +28,7 @@ HANDED_OVER = ("Thank you. A colleague", "Thank you. Our team is away")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """What the customer sends (a text, or the title of a choice to tap), and how each answer begins, perhaps in one of several ways."""
+    """What the customer sends (a text, or the title of a choice to tap), and how each answer may begin."""
 
     says: str
     answers: tuple[str | tuple[str, ...], ...]
