@@ -1,11 +1,14 @@
 import json
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from bot.adapters.postgres.pool import connect
 from bot.adapters.postgres.queries import description, load_queries
+from tests.conftest import Servers
 
 SQL_DIR = Path(__file__).parents[2] / "sql"
 QUERIES = load_queries(SQL_DIR)
@@ -25,10 +28,24 @@ HOT = (
 )
 
 
+@pytest.fixture(scope="module")
+def shared_url(servers: Servers) -> Iterator[str]:
+    """One database for all of them: nobody here writes."""
+    url = servers.new_database()
+    yield url
+    servers.drop(url)
+
+
+@pytest.fixture
+async def connection(shared_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """With the settings that the service gives to its own."""
+    async with await connect(shared_url, size=1) as pool, pool.acquire() as connection:
+        yield connection
+
+
 @pytest.mark.parametrize("name", QUERIES)
-async def test_every_statement_fits_the_schema(pool: asyncpg.Pool, name: str) -> None:
-    async with pool.acquire() as connection:
-        await connection.prepare(QUERIES[name])
+async def test_every_statement_fits_the_schema(connection: asyncpg.Connection, name: str) -> None:
+    await connection.prepare(QUERIES[name])
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -47,13 +64,12 @@ def test_a_folder_without_statements_is_an_error_that_names_it(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", HOT)
-async def test_the_hot_path_goes_by_index_even_when_planned_on_empty_tables(pool: asyncpg.Pool, name: str) -> None:
-    async with pool.acquire() as connection:
-        count = len((await connection.prepare(QUERIES[name])).get_parameters())
-        await connection.execute(f"prepare it as {QUERIES[name]}")
-        plan = json.loads(
-            await connection.fetchval(f"explain (format json) execute it ({', '.join(['null'] * count)})")
-        )
+async def test_the_hot_path_goes_by_index_even_when_planned_on_empty_tables(
+    connection: asyncpg.Connection, name: str
+) -> None:
+    count = len((await connection.prepare(QUERIES[name])).get_parameters())
+    await connection.execute(f"prepare it as {QUERIES[name]}")
+    plan = json.loads(await connection.fetchval(f"explain (format json) execute it ({', '.join(['null'] * count)})"))
     assert not [node for node in nodes(plan[0]["Plan"]) if reads_all(node)]
 
 
