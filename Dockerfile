@@ -25,7 +25,7 @@ RUN /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="whatsapp-support-desk" \
       org.opencontainers.image.description="A self-hosted WhatsApp support desk" \
-      org.opencontainers.image.version="0.1.0"
+      org.opencontainers.image.version="1.0.0"
 # The service writes no file; HOME is for libraries that look for one. PORT may be set to any other.
 ENV PATH=/opt/bot/bin:$PATH \
     HOME=/tmp \

@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCKING = --quiet --universal --generate-hashes --custom-compile-command 'make lock' $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format docs bench lock image pictures clean
+.PHONY: help run test format docs bench lock audit licences sbom image pictures clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -32,9 +32,18 @@ bench: $(STAMP) ## cost of one message beside a bare aiohttp process
 
 lock: $(STAMP) ## pin what the image is made of, with hashes; UPGRADE=--upgrade for newer versions
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip compile $(LOCKING) --python-version 3.11 pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile $(LOCKING) --python-version 3.11 --extra tracing pyproject.toml --output-file requirements.lock
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(BIN)/uv pip compile $(LOCKING) --python-version 3.11 - --output-file requirements-build.lock
+
+audit: $(STAMP) ## ask whether anything in the lock has a known vulnerability; ends with 2 when nobody could be asked
+	@$(BIN)/python -m tests.deployment.audit
+
+licences: $(STAMP) ## write docs/licences.md anew from the lock
+	@$(BIN)/python -m tests.deployment.licences
+
+sbom: $(STAMP) ## write sbom.json, the bill of materials of the image (CycloneDX)
+	@$(BIN)/python -m tests.deployment.sbom > sbom.json
 
 image: $(STAMP) ## walk the Dockerfile's steps without a container engine, and run what comes out
 	@$(BIN)/python -m tests.deployment.walk

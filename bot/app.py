@@ -22,8 +22,6 @@ from bot import metrics
 from bot.adapters.cipher import AesVault, ServiceKeys, parse_keys
 from bot.adapters.courier import couriers
 from bot.adapters.lean_http.client import LeanClient
-from bot.adapters.msg91 import Msg91Channel, client_of
-from bot.adapters.openrouter.chain import OpenRouter
 from bot.adapters.postgres.idempotency import PostgresIdempotency
 from bot.adapters.postgres.keyring import PostgresKeyring
 from bot.adapters.postgres.stores import Stores, opened
@@ -44,14 +42,17 @@ from bot.ports.outside import Channel, Model
 from bot.ports.seats import Seats
 from bot.ports.spool import Spool
 from bot.ports.webhooks import Courier
+from bot.providers import channel_of, model_of, provider_of, session_of, show_breaker
 from bot.readiness import VITAL, Readiness
-from bot.runtime.breaker import BreakerState
 from bot.runtime.clock import SystemClock
 from bot.runtime.engine import WATCH_SECONDS, Engine, Ports, Sizes
 from bot.runtime.lease import held_seconds
 from bot.runtime.pacing import Limits
 from bot.runtime.sweep import Watch
 from bot.runtime.thinking import Caps
+from bot.runtime.traced import traced
+from bot.runtime.tracing import Tracing
+from bot.tracing import tracing_of
 from bot.web.api.admission import NOTED_EVERY, Admission
 from bot.web.api.serve import add_api
 from bot.web.errors import api_errors
@@ -59,15 +60,13 @@ from bot.web.headers import make_safe
 from bot.web.health import Check, Health
 from bot.web.keys import ADMISSION, AUDIT, BULK_LIMIT, DESK, ERASING, EXPORTS, IDEMPOTENCY, RECORDS, WEBHOOKS
 from bot.web.rates import Rates
+from bot.web.tracing import traced_api, traced_webhook
 from bot.web.webhook import BODY_LIMIT, Webhook
 
 BREAKER_FAILURES = 5
 """Failures of MSG91 in a row that open its breaker."""
 BREAKER_SECONDS = 10.0
 """Seconds an open breaker waits before it lets a probe through."""
-STATES: dict[BreakerState, int] = {"closed": 0, "half_open": 1, "open": 2}
-KEEPALIVE_SECONDS = 15.0
-"""Seconds an idle connection to a provider is kept; one that was closed over there makes a send uncertain."""
 PRICES_SECONDS = 86_400.0
 """Seconds between looks at the models' prices, for what an answer cost when OpenRouter does not say."""
 DEPLOY_SECONDS = 30.0
@@ -109,8 +108,10 @@ class Service:
         session: aiohttp.ClientSession,
         provider: LeanClient,
         courier: Courier,
+        tracing: Tracing | None,
     ) -> None:
         self.settings = settings
+        self._tracing = tracing
         self.stores = stores
         self.model = model_of(session, settings)
         self._redis = redis
@@ -122,18 +123,19 @@ class Service:
             tokens=stores.tokens,
             rates=Rates(rate=settings.api_rate, burst=settings.api_burst),
         )
+        ports = ports_of(
+            stores,
+            channel=channel_of(provider, settings, tracing),
+            model=self.model,
+            seats=seats,
+            hints=hints,
+            spool=RedisSpool(redis),
+            vault=vault,
+            courier=courier,
+        )
         self.engine = Engine(
             me=me,
-            ports=ports_of(
-                stores,
-                channel=Msg91Channel(provider, dialect=settings.msg91_dialect),
-                model=self.model,
-                seats=seats,
-                hints=hints,
-                spool=RedisSpool(redis),
-                vault=vault,
-                courier=courier,
-            ),
+            ports=ports if tracing is None else traced(ports, tracing),
             sizes=sizes_of(settings),
             clock=SystemClock(),
             load=lambda: read_flows(settings),
@@ -141,6 +143,7 @@ class Service:
             default_number=settings.numbers[0] if settings.numbers else "",
             on_breaker=show_breaker,
             private_webhooks=settings.private_webhooks,
+            tracing=tracing,
             watches=(
                 Watch(every=WATCH_SECONDS, look=self._look_at_store),
                 Watch(every=SETTLE_SECONDS, look=self.stores.watch.settle_day),
@@ -156,12 +159,13 @@ class Service:
             secret=settings.msg91_webhook_secret,
             numbers=settings.numbers,
             read_seconds=settings.read_timeout,
+            traced=traced_webhook(tracing),
         )
         self.health = Health(checks=self._checks(), vital=VITAL)
 
     def web(self) -> web.Application:
         """Every route. The API is an application of its own, so that the webhook passes no middleware."""
-        api = web.Application(middlewares=[api_errors], client_max_size=BODY_LIMIT)
+        api = web.Application(middlewares=[*traced_api(self._tracing), api_errors], client_max_size=BODY_LIMIT)
         api[RECORDS] = self.stores.records
         api[DESK] = self.engine.desk
         api[AUDIT] = self.stores.audit
@@ -292,37 +296,6 @@ def sizes_of(settings: Settings) -> Sizes:
     )
 
 
-def provider_of(settings: Settings) -> LeanClient:
-    return client_of(
-        settings.msg91_base_url,
-        auth_key=settings.msg91_auth_key,
-        connections=settings.delivery_workers,
-        rest=KEEPALIVE_SECONDS,
-        timeout=settings.msg91_timeout,
-    )
-
-
-def model_of(session: aiohttp.ClientSession, settings: Settings) -> OpenRouter | None:
-    """None without a key: then a person is offered instead."""
-    if not settings.openrouter_api_key:
-        return None
-    return OpenRouter(
-        session,
-        base_url=settings.openrouter_base_url,
-        api_key=settings.openrouter_api_key,
-        models=settings.models,
-        max_tokens=settings.openrouter_max_tokens,
-        timeout=settings.openrouter_timeout,
-        on_change=show_breaker,
-    )
-
-
-def show_breaker(name: str, state: BreakerState) -> None:
-    metrics.breaker_state.labels(name).set(STATES[state])
-    if state != "closed":
-        log.warning("a breaker moved", extra={"breaker": name, "state": state})
-
-
 class NotReady(Exception):
     """The service cannot start; the message says what to do."""
 
@@ -347,6 +320,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         if hindrance := schema.hindrance() or schema.outgrown():
             raise NotReady(hindrance)
         vault = await unlocked(settings, base.keyring)
+        tracing = await stack.enter_async_context(tracing_of(settings, vault))
         redis = connect_redis(settings.redis_url, timeout_s=settings.redis_timeout)
         stack.push_async_callback(redis.aclose)
         me = settings.replica
@@ -356,7 +330,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             lease_s=held_seconds(settings.lease_seconds),
             session_s=settings.session_timeout,
         )
-        session = await stack.enter_async_context(_session(settings))
+        session = await stack.enter_async_context(session_of(settings))
         provider = provider_of(settings)
         stack.push_async_callback(provider.close)
         service = Service(
@@ -370,6 +344,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             session=session,
             provider=provider,
             courier=await stack.enter_async_context(couriers(private=settings.private_webhooks)),
+            tracing=tracing,
         )
         problems = await service.engine.shelf.reload()
         if problems:
@@ -394,10 +369,3 @@ async def unlocked(settings: Settings, keyring: PostgresKeyring) -> AesVault:
         raise NotReady(
             "ENCRYPTION_KEYS lacks the key this database was begun with: put the old key behind the new one"
         ) from None
-
-
-def _session(settings: Settings) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(
-        limit=settings.model_workers + 1, keepalive_timeout=KEEPALIVE_SECONDS
-    )  # the one is the look at prices
-    return aiohttp.ClientSession(connector=connector)

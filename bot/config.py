@@ -7,6 +7,7 @@ import base64
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
 from typing import Annotated, Any, Literal, get_type_hints
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import msgspec
 from dotenv import dotenv_values
 
+from bot import PACKAGE
 from bot.wire.redis_url import parse as parse_redis_url
 
 MOST = 1e9
@@ -128,6 +130,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`json`: one object a line; `text`: for eyes."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is logged."""
+    tracing: Literal["off", "otlp"] = "off"
+    """`otlp`: traces go to the collector that `OTEL_EXPORTER_OTLP_ENDPOINT` names (docs/operations.md, Traces)."""
 
     # How long things are kept
     messages_kept_days: Days = 365
@@ -302,10 +306,19 @@ def _bad_forms(settings: Settings) -> list[str]:
     if settings.conversation_timeout < settings.session_timeout:
         problems.append("CONVERSATION_TIMEOUT: it must not be shorter than SESSION_TIMEOUT")
     problems += _bad_keys(settings.encryption_keys)
+    if settings.tracing == "otlp" and not _installed("opentelemetry-exporter-otlp-proto-http", "opentelemetry-sdk"):
+        problems.append(f"TRACING: `otlp` needs packages that are not installed: pip install '{PACKAGE}[tracing]'")
     messages, conversations = settings.messages_kept_days, settings.conversations_kept_days
     if conversations and (not messages or conversations < messages):
         problems.append("CONVERSATIONS_KEPT_DAYS: it must be 0 or at least MESSAGES_KEPT_DAYS")
     return problems
+
+
+def _installed(*packages: str) -> bool:
+    try:
+        return all(map(version, packages))
+    except PackageNotFoundError:
+        return False
 
 
 def _bad_redis(url: str) -> list[str]:

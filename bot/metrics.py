@@ -105,6 +105,9 @@ retention_last_success_timestamp = Gauge(
     "bot_retention_last_success_timestamp", "When this replica last removed all that was old, unix seconds; 0: never."
 )
 
+spans_total = Counter("bot_spans_total", "Spans of traces by what became of them.", ["outcome"])
+spans_ended_total = spans_total.labels("ended")
+
 FROM_ZERO: dict[Counter, tuple[str, ...]] = {
     refused_total: ("unauthorized", "bad_request", "timeout", "overloaded", "unavailable", "stopping", "failed"),
     connections_closed_total: ("slow", "unread", "idle", "crowded"),
@@ -118,8 +121,13 @@ FROM_ZERO: dict[Counter, tuple[str, ...]] = {
     store_errors_total: ("webhooks", "journal", "commit", "notes", "reports", "redis", "hints", "spool"),
     sweep_failures_total: ("heartbeat", "outbox", "timers", "journal", "reports", "effects", "retire", "watch"),
     swept_total: ("timer", "event", "message", "effect"),
+    retention_failures_total: (
+        *("journal", "messages", "conversations", "reports", "model_calls", "audit", "quarantine", "effects"),
+        *("flow_versions", "idempotency", "webhook_deliveries", "replicas"),
+    ),
     sealed_bad_total: ("state", "journal", "message", "effect", "data_key", "record", "idempotency"),
     newer_total: ("journal", "state", "timer", "spool"),
+    spans_total: ("ended", "exported", "failed"),
 }
 """Known before they count: what appears with its first count looks to Prometheus as if it had never risen."""
 for _counter, _values in FROM_ZERO.items():

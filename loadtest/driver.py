@@ -95,6 +95,10 @@ class Connection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionError("the connection was closed"))
 
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
     async def request(self, data: bytes) -> int:
         self._answer = asyncio.get_running_loop().create_future()
         assert self._transport is not None

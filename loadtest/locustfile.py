@@ -18,7 +18,7 @@ if str(Path(__file__).resolve().parent.parent) not in sys.path:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # locust adds only the file's own folder
 
 from loadtest.people_run.count import Verdict, judged
-from loadtest.people_run.crowd import Crowd, Place
+from loadtest.people_run.crowd import Crowd, Place, Unreachable
 from loadtest.people_run.history import compared
 from loadtest.people_run.person import Agent, Person
 from loadtest.people_run.report import document, figures, text, write
@@ -39,7 +39,13 @@ class Run:
 
     crowd: Crowd
     queue: "Queue[Person]"
-    began: float
+    settled: float
+    """When all customers were there; until then, when the run began. Unix seconds, as all others here."""
+    spent: float
+    """Seconds of processor time that this process had used by then."""
+    ended: float
+    busy: float
+    """Share of a processor that it used in between."""
     agents: list[Any]
     verdict: Verdict | None = None
 
@@ -106,33 +112,47 @@ def begin(environment: Any, **_: Any) -> None:
             request_type=kind, name=name, response_time=seconds * 1000, response_length=0, exception=problem, context={}
         )
 
-    RUN.crowd, RUN.queue, RUN.began, RUN.verdict = Crowd(place, fire), Queue(), time.time(), None
-    RUN.crowd.begin()
+    RUN.crowd, RUN.queue, RUN.agents, RUN.verdict = Crowd(place, fire), Queue(), [], None
+    settle()
+    try:
+        RUN.crowd.begin()
+    except Unreachable as problem:
+        RUN.crowd.troubles.append(str(problem))
+        gevent.spawn(environment.runner.quit)
+        return
     desks = -(-(options.num_users or 1) // CUSTOMERS_PER_DESK)
     names = [f"{name} {desk}" for desk in range(desks) for name in AGENTS]
     RUN.agents = [gevent.spawn(Agent(RUN.crowd, RUN.queue, name).work) for name in names]
 
 
+def settle(**_: Any) -> None:
+    """From now on rates and times count."""
+    RUN.settled, RUN.spent = time.time(), time.process_time()
+
+
 def end(**_: Any) -> None:
     """Nobody begins another turn."""
+    RUN.ended = time.time()
+    RUN.busy = (time.process_time() - RUN.spent) / (RUN.ended - RUN.settled)
     RUN.crowd.ending.set()
 
 
 def judge(environment: Any, **_: Any) -> None:
     """Let everything come to rest, count, and report."""
     crowd, options = RUN.crowd, environment.parsed_options
-    seconds = time.time() - RUN.began
     gevent.joinall(RUN.agents, timeout=DESK_SECONDS)
     rest(crowd, options.rest)
     count, differences = compared(crowd, options.transcripts)
     story = Story(
         said=crowd.said,
         heard=crowd.heard,
-        seconds=seconds,
+        seconds=RUN.ended - RUN.settled,
+        settled=RUN.settled,
+        late=[late for moment, late in crowd.late if RUN.settled <= moment <= RUN.ended],
+        busy=RUN.busy,
         uncertain=crowd.counted(),
         repeated=crowd.repeated,
         refused=crowd.refused,
-        people=crowd.people,
         compared=count,
         differences=differences,
         troubles=tuple(crowd.troubles),
@@ -159,6 +179,7 @@ def leave(environment: Any, **_: Any) -> None:
 HOOKS: Final[Any] = events
 HOOKS.init_command_line_parser.add_listener(arguments)
 HOOKS.test_start.add_listener(begin)
+HOOKS.spawning_complete.add_listener(settle)
 HOOKS.test_stopping.add_listener(end)
 HOOKS.test_stop.add_listener(judge)
 HOOKS.quitting.add_listener(leave)

@@ -23,17 +23,17 @@ if not __package__:
 from loadtest.chaos_run.process import ROOT
 from loadtest.people_run import open_loop
 from loadtest.people_run.talk import LEAVING
-from loadtest.people_run.world import SECRET, SESSION_SECONDS, TOKEN, World, started
+from loadtest.people_run.world import SECRET, SESSION_SECONDS, TOKEN, NotStarted, World, started
 
-SPAWNS: Final = 100.0
-"""Customers who come in a second at most."""
+SPAWNS: Final = (1.0, 100.0)
+"""Customers who come in a second, at least and at most."""
 
 Run = Callable[[argparse.Namespace, Path], Coroutine[object, object, int]]
 """What a command does in its folder; the exit code."""
 
 
 async def talk(world: World, arguments: argparse.Namespace, seconds: float) -> int:
-    """The crowd, as a process of locust; its exit code."""
+    """The crowd, as a process of locust, for `seconds` from when all are there; its exit code."""
     command = [sys.executable, "-m", "locust", *options(world, arguments, seconds)]
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     try:
@@ -44,14 +44,21 @@ async def talk(world: World, arguments: argparse.Namespace, seconds: float) -> i
             await process.wait()
 
 
+def ramp(arguments: argparse.Namespace) -> float:
+    """Seconds until all customers are there: what was asked for, as far as customers can come so fast or slowly."""
+    least, most = SPAWNS
+    return float(arguments.customers / min(most, max(least, arguments.customers / arguments.ramp)))
+
+
 def options(world: World, arguments: argparse.Namespace, seconds: float) -> list[str]:
     """Of locust."""
+    coming = ramp(arguments)
     given = {
         "--locustfile": ROOT / "loadtest" / "locustfile.py",
         "--host": world.service.url,
         "--users": arguments.customers,
-        "--spawn-rate": min(SPAWNS, max(1.0, arguments.customers / arguments.ramp)),
-        "--run-time": f"{seconds:.0f}s",
+        "--spawn-rate": arguments.customers / coming,
+        "--run-time": f"{coming + seconds:.0f}s",
         "--loglevel": "WARNING",
         "--sandbox": world.sandbox_url,
         "--webhook-secret": SECRET,
@@ -78,7 +85,7 @@ def crowd_options(parser: argparse.ArgumentParser) -> None:
     """What every run of the crowd can be told."""
     parser.add_argument("--think", type=float, default=15.0, help="median seconds between two turns of a customer")
     parser.add_argument("--leaving", type=float, default=LEAVING, help="share of turns in which a customer leaves")
-    parser.add_argument("--ramp", type=float, default=20.0, help="seconds until all customers are there")
+    parser.add_argument("--ramp", type=float, default=20.0, help="seconds until all are there; they come on top")
     parser.add_argument("--transcripts", type=int, default=1000, help="customers compared over REST")
     parser.add_argument("--seed", type=int, default=7, help="of what is said and when")
     parser.add_argument("--json", help="a file for the figures")
@@ -103,7 +110,11 @@ def in_folder(run: Run, arguments: argparse.Namespace) -> int:
     """Run it; the folder is removed when it was not asked for and all went well."""
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="people-"))
     folder.mkdir(parents=True, exist_ok=True)
-    code = uvloop.run(run(arguments, folder))
+    try:
+        code = uvloop.run(run(arguments, folder))
+    except NotStarted as problem:
+        print(problem)
+        code = 1
     if arguments.folder is None and code == 0:
         shutil.rmtree(folder, ignore_errors=True)
     else:

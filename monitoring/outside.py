@@ -85,6 +85,24 @@ DELIVERY = Dashboard(
             "Bodies in a second that could not be used and wait for an operator.",
             (rate("bot_quarantined_total"), "quarantined"),
         ),
+        chart(
+            "Outgoing webhooks",
+            "cps",
+            "Attempts in a second to tell your own systems: taken, to be tried again, given up, cancelled.",
+            (rate("bot_webhook_deliveries_total", "outcome"), "{{outcome}}"),
+        ),
+        chart(
+            "Outgoing webhooks that wait",
+            "short",
+            "Events that your own systems have not taken yet, of endpoints that are not switched off.",
+            ("max(bot_webhook_backlog)", "waiting"),
+        ),
+        chart(
+            "Oldest outgoing webhook",
+            "s",
+            "How long the oldest of them has waited.",
+            ("max(bot_webhook_oldest_seconds)", "oldest"),
+        ),
     ),
 )
 

@@ -171,3 +171,11 @@ def test_a_replica_keeps_its_name_and_has_another_at_every_start() -> None:
     assert starts[0].startswith(b"blue-")
     assert starts[0] != starts[1]
     assert read().replica == read().replica
+
+
+def test_traces_without_their_packages_are_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(TRACING="otlp").tracing == "otlp"
+    monkeypatch.setattr(sys, "path", [])
+    wanted = "TRACING: `otlp` needs packages that are not installed: pip install 'whatsapp-support-desk[tracing]'"
+    assert problems_of(TRACING="otlp", PORT="x")[-1] == wanted
+    assert read(TRACING="off").tracing == "off"

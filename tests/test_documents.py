@@ -2,18 +2,24 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bot.__main__ import main
 from bot.config import Settings
 from bot.core.modes import drawing
+from tests.deployment.code import problem_of_command
 
 ROOT = Path(__file__).resolve().parent.parent
 UPDATE = os.environ.get("UPDATE_GOLDEN") == "1"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
+RELIABILITY = ROOT / "docs" / "reliability.md"
+PROMISE = re.compile(r"(?m)^\| (P\d+) \|.*$")
+PROMISES = 10
 FOLDERS = ("docs", "bot", "flows", "sql", "tests", "loadtest")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -29,6 +35,8 @@ PATTERN_LETTERS = "NNNN"
 METRIC = re.compile(r"(?<![\w./-])bot_[a-z][a-z0-9_]*")
 SERIES = re.compile(r"_(?:bucket|sum|count)$")
 SETTING = re.compile(r"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=.*)?")
+OPENTELEMETRY = "OTEL_"
+"""Settings that begin so are those of the library that sends traces."""
 ASSIGNED = re.compile(r"^(?:export )?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
@@ -74,6 +82,18 @@ def test_the_drawing_of_the_modes_is_made_from_their_table() -> None:
         ARCHITECTURE.write_text(before + begin + wanted + end + after, encoding="utf-8")
         return
     assert drawn == wanted
+
+
+def test_the_layers_of_the_architecture_are_those_that_are_enforced() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    enforced = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    block = next(block for block in FENCE.findall(ARCHITECTURE.read_text(encoding="utf-8")) if "__main__" in block)
+    told = [re.split(r" {2,}", line)[0] for line in block.splitlines()[1:-1]]
+    assert [set(line.split(" | ")) for line in told if line] == [
+        {layer.removeprefix("bot.") for layer in line.split(" | ")} for line in enforced
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
@@ -123,9 +143,25 @@ def test_the_operations_page_tells_of_every_metric() -> None:
     assert known_metrics() - set(METRIC.findall(OPERATIONS.read_text(encoding="utf-8"))) == set()
 
 
+def test_the_readme_and_the_reliability_page_name_the_same_promises_and_tests() -> None:
+    readme, reliability = (path.read_text(encoding="utf-8") for path in (ROOT / "README.md", RELIABILITY))
+    shown = {row[1]: set(re.findall(r"\((tests/\S+?)\)", row[0])) for row in re.finditer(PROMISE, readme)}
+    assert len(shown) == PROMISES
+    for row in re.finditer(PROMISE, reliability.partition("| promise | acceptance tests |")[2]):
+        assert shown[row[1]] <= set(re.findall(r"`(tests/\S+?)`", row[0])), row[1]
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    told = [re.sub(r"[A-Z]+", ".", span) for span in spans(ROOT / "README.md") if span.startswith("bot ")]
+    problems = {command: problem_of_command(command) for command in told if not re.search(r" (add|revoke)$", command)}
+    assert {command: problem for command, problem in problems.items() if problem} == {}
+    assert set(main.commands) - {command.split()[1] for command in told} == set()
+
+
 @pytest.mark.parametrize("document", [ROOT / "README.md", OPERATIONS], ids=names)
 def test_every_setting_that_is_named_exists(document: Path) -> None:
     told = {found[1] for span in spans(document) if (found := SETTING.fullmatch(span))}
     for block in FENCE.findall(document.read_text(encoding="utf-8")):
         told |= set(ASSIGNED.findall(block))
-    assert told - {field.upper() for field in Settings.__struct_fields__} == set()
+    theirs = {name for name in told if name.startswith(OPENTELEMETRY)}
+    assert told - theirs - {field.upper() for field in Settings.__struct_fields__} == set()

@@ -6,7 +6,7 @@ so. Retries, pacing and breakers are the caller's.
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from bot.adapters.lean_http.answers import Answer
 from bot.adapters.lean_http.client import LeanClient
@@ -48,10 +48,16 @@ def client_of(
     )
 
 
+class Poster(Protocol):
+    """The client for MSG91, as it is or watched. Raises as `LeanClient` does."""
+
+    async def post(self, path: str, body: bytes) -> Answer: ...
+
+
 class Msg91Channel:
     """A `Channel`. The client is made by `client_of`, and stays its owner's to close."""
 
-    def __init__(self, client: LeanClient, *, dialect: Dialect = "v5", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, client: Poster, *, dialect: Dialect = "v5", clock: Callable[[], float] = time.time) -> None:
         self._client = client
         self._dialect: Dialect = dialect
         self._clock = clock

@@ -18,7 +18,7 @@ from bot import logs
 from bot.app import Service, running
 from bot.commands.migrate import migrate
 from bot.commands.seed import plant_once
-from bot.commands.serve import SHUTDOWN_SECONDS, with_stores
+from bot.commands.serve import SHUTDOWN_SECONDS, told_version, with_stores
 from bot.config import Settings, shipped
 from bot.sandbox.server import create_app
 from bot.sandbox.settings import SandboxSettings
@@ -74,6 +74,7 @@ async def demonstrated(
             await plant_once(settings, conversations=SEEDED, days=SEEDED_DAYS)
         await _listen(stack, create_app(_sandbox(kept, site_port, sandbox_port)), sandbox_port)
         service = await stack.enter_async_context(running(settings))
+        told_version()
         await _listen(stack, service.web(), site_port)
         stack.push_async_callback(service.stop)
         yield Demo(

@@ -53,7 +53,7 @@ async def serve(
         stack.push_async_callback(runner.cleanup)
         port = await _open_doors(service, runner, settings, stack)
         loop.add_signal_handler(signal.SIGHUP, lambda: service.engine.tasks.spawn(_reload(service), "reload"))
-        log.info("ready", extra={"port": port, "replica_id": service.engine.me, "version": _told_version()})
+        log.info("ready", extra={"port": port, "replica_id": service.engine.me, "version": told_version()})
         _calm_collector()
         started(service, port)
         await stop.wait()
@@ -80,7 +80,7 @@ async def _open_doors(service: Service, runner: web.AppRunner, settings: Setting
     return int(server.sockets[0].getsockname()[1])
 
 
-def _told_version() -> str:
+def told_version() -> str:
     """The version that runs, which the metrics tell from now on."""
     running_version = version(PACKAGE)
     metrics.build_info.labels(running_version, platform.python_version()).set(1)

@@ -1,11 +1,11 @@
 """One customer's actor: a mailbox and one thing under way at a time. It holds; the registry moves it."""
 
-from collections import deque
 from typing import Literal
 
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation
 from bot.ports.keys import Sealer
+from bot.ports.store import Loaded
 from bot.runtime.letters import Letter
 
 Phase = Literal["idle", "ready", "seating", "reading", "fetching", "committing", "resting"]
@@ -27,6 +27,7 @@ class Actor:
         "failures",
         "hinted",
         "lease_until",
+        "loaded",
         "mailbox",
         "phase",
         "puzzled_at",
@@ -40,10 +41,12 @@ class Actor:
     def __init__(self, customer: CustomerId) -> None:
         self.customer = customer
         self.phase: Phase = "idle"
-        self.mailbox: deque[Letter] = deque()
+        self.mailbox: list[Letter] = []
         self.read_again = False
         """Letters may lie in the journal that come after those in the mailbox: read when it is empty."""
         self.conversation: Conversation | None = None
+        self.loaded: Loaded | None = None
+        """The same as it is sealed; without `conversation` it has not been opened yet."""
         self.version = 0
         self.doubted = -1
         """The store turned this version away: a snapshot that is not newer is not to be believed."""
@@ -61,6 +64,11 @@ class Actor:
     @property
     def busy(self) -> bool:
         return self.phase != "idle" or bool(self.mailbox) or self.read_again
+
+    @property
+    def calm(self) -> bool:
+        """Whether there is nothing to do, and nothing to remember but the state."""
+        return not self.busy and not self.failures and self.puzzled_at is None
 
     def put(self, letter: Letter, limit: int) -> None:
         """Into the mailbox; when it is full the letter stays in the journal and is read from there later."""
@@ -80,7 +88,7 @@ class Actor:
         When that is not all of them, everything else in the mailbox is dropped, because something between is missing.
         What was told since the reading began is in the mailbox, up to the first that it did not take.
         """
-        told, self.mailbox = self.mailbox, deque(letters)
+        told, self.mailbox = self.mailbox, list(letters)
         if not complete:
             self.read_again = True
             return
@@ -110,6 +118,7 @@ class Actor:
         """Know nothing of the state any more: somebody else was first."""
         self.doubted = self.version
         self.conversation = None
+        self.loaded = None
         self.sealer = None
         self.sealed_identities = {}
         self.lease_until = 0.0

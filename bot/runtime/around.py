@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from bot.core.book import Book
+from bot.core.conversation import Step, step
 from bot.core.effects import Effect
+from bot.core.events import Envelope
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation
 from bot.runtime.seating import TakenOver
@@ -21,7 +23,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     these customers' states may have been written elsewhere, and their messages may still be on their way there.
     `elsewhere(owner, customer, first, watched)`: another replica has the seat of a customer whose letters wait, among
     them `first` (0: not known) and those under the keys `watched`, for which somebody here waits. `erased`:
-    letters of an erased customer wait.
+    letters of an erased customer wait. `step`: that of the core, as it is or watched.
     """
 
     book: Callable[[], Book]
@@ -33,3 +35,4 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: Callable[[str, CustomerId, JournalSeq, tuple[bytes, ...]], None]
     erased: Callable[[CustomerId], None]
     telling: Telling
+    step: Callable[[Conversation, Envelope, Book], Step] = step

@@ -53,7 +53,10 @@ class Acting:
         shelf: Bookshelf,
         tasks: Tasks,
         clock: Clock,
+        asked: Callable[[CustomerId, bytes], None] | None = None,
     ) -> None:
+        """`asked` hears of each event that a caller asks for, and the key it is journalled under."""
+        self._asked = asked
         self._intake = intake
         self._registry = registry
         self._directory = directory
@@ -149,6 +152,8 @@ class Acting:
 
         under_way = self._under_way[key] = UnderWay(done=done, told=lambda outcome: settle(_result(outcome)))
         self._registry.watching.watch(customer, key, under_way.told)
+        if self._asked is not None:
+            self._asked(customer, key)
         self._intake.post(customer, event, key=key, done=journalled)
         return under_way
 

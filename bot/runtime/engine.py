@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from bot.core.book import Book
+from bot.core.conversation import step
 from bot.core.events import SendFailed, TimerFired
 from bot.core.flow import Flow
 from bot.core.ids import CustomerId
@@ -59,6 +60,7 @@ from bot.runtime.sweep import Sweep, Watch
 from bot.runtime.tasks import Tasks
 from bot.runtime.thinking import Caps, Outcome, Thinking
 from bot.runtime.timers import TimerWheel
+from bot.runtime.tracing import Tracing
 
 WATCH_SECONDS = 5.0
 """Seconds between looks at what only the store can count."""
@@ -125,13 +127,15 @@ class Engine:
         on_breaker: Callable[[str, BreakerState], None] = ignore_change,
         watches: Sequence[Watch] = (),
         private_webhooks: bool = False,
+        tracing: Tracing | None = None,
     ) -> None:
         """`load` reads the flow files; `watches` are looked at by the sweep. `private_webhooks`: endpoints of outgoing
-        webhooks may be in private networks.
+        webhooks may be in private networks. `tracing` needs `ports` that are traced, too.
         """
         self.me = me
         self.clock = clock
         self._ports = ports
+        self._tracing = tracing
         self._stopped = False
         self.tasks = Tasks()
         self.shelf = Bookshelf(
@@ -184,7 +188,7 @@ class Engine:
             journal=ports.journal,
             directory=ports.directory,
             vault=ports.vault,
-            tell=self.registry.tell,
+            tell=self.registry.tell if tracing is None else tracing.telling(self.registry.tell),
             clock=clock,
         )
         self.intake = Intake(
@@ -208,6 +212,7 @@ class Engine:
             shelf=self.shelf,
             tasks=self.tasks,
             clock=clock,
+            asked=None if tracing is None else tracing.asked,
         )
         self.erasing = CustomerErasing(
             me=me,
@@ -295,6 +300,7 @@ class Engine:
                 elsewhere=self.hinting.elsewhere,
                 erased=self._erased,
                 telling=self.announcing,
+                step=step if self._tracing is None else self._tracing.step,
             ),
             lease_seconds=sizes.lease_seconds,
             mailbox_limit=sizes.mailbox_limit,

@@ -45,7 +45,7 @@ class Journalling:
         self._vault = vault
         self._tell = tell
         self._clock = clock
-        self._known: dict[tuple[str, str], CustomerId] = {}
+        self._known: dict[str | tuple[str, str], CustomerId] = {}
 
     async def append(self, arrivals: Sequence[Arrival]) -> Sequence[JournalSeq | None]:
         """Durable when it returns; None for an event that was there already. Raises as the journal does."""
@@ -94,7 +94,7 @@ class Journalling:
         for arrival in arrivals:
             if arrival.customer is not None or arrival.sender is None:
                 continue
-            arrival.customer = self._known.get((arrival.sender.phone, arrival.sender.user_id))
+            arrival.customer = self._known.get(_name(arrival.sender))
             if arrival.customer is None:
                 unknown.append(arrival)
         if not unknown:
@@ -104,7 +104,7 @@ class Journalling:
         if len(self._known) + len(customers) > IDENTITIES_REMEMBERED:
             self._known.clear()
         for arrival, sender, customer in zip(unknown, senders, customers, strict=True):
-            arrival.customer = self._known[sender.phone, sender.user_id] = customer
+            arrival.customer = self._known[_name(sender)] = customer
 
     def _announce(self, merge: Merge) -> Entry:
         """The entry that tells the kept customer's actor of a merge."""
@@ -128,6 +128,11 @@ class Journalling:
             sealed=self.sealed(arrival),
             at=arrival.envelope.at,
         )
+
+
+def _name(sender: Sender) -> str | tuple[str, str]:
+    """All by which a sender is known; the number alone where there is no more, because very many lie in memory."""
+    return (sender.phone, sender.user_id) if sender.user_id else sender.phone
 
 
 def kind_of(event: Event) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from bot import metrics
 from bot.core.book import Book
-from bot.core.conversation import Step, needs_flow, step
+from bot.core.conversation import Step, needs_flow
 from bot.core.ids import CustomerId, JournalSeq
 from bot.core.state import Conversation
 from bot.ports.directory import Directory
@@ -28,6 +28,7 @@ from bot.runtime.actor import UNKNOWN, Actor
 from bot.runtime.around import Around
 from bot.runtime.clock import Clock
 from bot.runtime.committer import Attempt, Committer
+from bot.runtime.dormant import Dormant
 from bot.runtime.letters import Letter
 from bot.runtime.reading import Newer, Reading, Unopened
 from bot.runtime.seating import Seating
@@ -84,6 +85,7 @@ class Registry:
             lease_seconds=lease_seconds,
             most=commit_most,
         )
+        self._dormant = Dormant(self._actors, seating=self._seating, clock=clock)
         self._reading = Reading(journal=journal, vault=vault, clock=clock, have_read=self._have_read, most=commit_most)
         self._setbacks = Setbacks(
             parking=parking,
@@ -117,7 +119,7 @@ class Registry:
         return actor is not None and actor.phase == "committing"
 
     def __len__(self) -> int:
-        return len(self._actors)
+        return len(self._actors) + len(self._dormant)
 
     @property
     def letters(self) -> int:
@@ -125,20 +127,8 @@ class Registry:
         return sum(len(actor.mailbox) for actor in self._actors.values())
 
     async def retire(self, idle_seconds: float) -> None:
-        """Let go of actors that nothing happened to for a while; they lie in order of last use."""
-        before = self._clock.monotonic() - idle_seconds
-        gone = []
-        for actor in self._actors.values():
-            if actor.touched_at > before:
-                break
-            if not actor.busy:
-                gone.append(actor)
-        for actor in gone:
-            del self._actors[actor.customer]
-        await self._seating.leave(gone)
-        for actor in gone:
-            if actor.customer in self._actors:  # came back meanwhile: who knows which came first at Redis
-                self._actors[actor.customer].lease_until = 0.0
+        """Let go of conversations that nothing happened to for a while; before that they sleep."""
+        await self._dormant.retire(idle_seconds)
 
     async def forget(self, customers: Sequence[CustomerId]) -> bool:
         """Drop erased customers with all that is known of them, here and at their seats; False while one is on its
@@ -150,6 +140,7 @@ class Registry:
         for actor in actors:
             actor.forget()
             self._drop(actor)
+        self._dormant.forget(customers)
         await self._seating.forget(customers)
         return True
 
@@ -162,7 +153,7 @@ class Registry:
     async def leave(self) -> None:
         """Give every seat back for good: another replica may go on at once, and nobody here sits down again."""
         self._closed = True
-        left = list(self._actors.values())
+        left = [*self._actors, *self._dormant.let_all_go()]
         self._actors.clear()
         self._ready.clear()
         await self._seating.close(left)
@@ -170,7 +161,7 @@ class Registry:
     # --- moving ------------------------------------------------------------------------------------------------------
 
     def _actor(self, customer: CustomerId) -> Actor:
-        actor = self._actors.pop(customer, None) or Actor(customer)
+        actor = self._actors.pop(customer, None) or self._dormant.wake(customer) or Actor(customer)
         self._actors[customer] = actor
         actor.touched_at = self._clock.monotonic()
         return actor
@@ -235,10 +226,11 @@ class Registry:
                 self._drop(actor)
             case Seat(snapshot=snapshot):
                 self._seating.renewed(actor)
-                if snapshot is None or (actor.conversation is not None and snapshot.version <= actor.version):
+                newest = _newer(actor.loaded, snapshot)
+                if newest is None or (newest is actor.loaded and actor.conversation is not None):
                     self._go_on(actor)
                 else:
-                    self._take_over(actor, snapshot)
+                    self._take_over(actor, newest)
             case Loaded(merged_into=kept) if kept is not None:
                 self._drop(actor)
                 self._tasks.spawn(self._redirect(actor.customer, kept), "redirect")
@@ -262,12 +254,13 @@ class Registry:
         except Unreadable as problem:
             known, actor.doubted = actor.doubted, max(actor.doubted, loaded.version)
             if problem.what == KEY and known < loaded.version:  # Redis may have the key as it was before a rotation
-                actor.conversation = None
+                actor.conversation = actor.loaded = None
                 self._seating.take(actor)
                 return
             metrics.sealed_bad_total.labels("state").inc()
             self._setbacks.failed(actor, problem.what, str(problem))
             return
+        actor.loaded = loaded
         actor.data_key = loaded.data_key
         actor.version = loaded.version
         actor.sealed_identities = {}
@@ -316,7 +309,7 @@ class Registry:
         first = conversation.id
         for letter in tuple(actor.mailbox)[: 1 if actor.failures else STEPS_AT_ONCE]:
             try:
-                done = step(conversation, letter.envelope, book)
+                done = self._around.step(conversation, letter.envelope, book)
             except Exception as problem:
                 metrics.step_failures_total.inc()
                 log.exception("a step failed", extra={"customer": actor.customer, "seq": letter.seq})
@@ -349,8 +342,7 @@ class Registry:
             log.exception("a write could not be made", extra={"customer": actor.customer, "seq": letters[0].seq})
             self._setbacks.failed(actor, letters[0].seq, f"{type(problem).__name__} in the write")
             return
-        for _ in letters:
-            actor.mailbox.popleft()
+        del actor.mailbox[: len(letters)]
         actor.phase = "committing"
         self._committer.commit(
             Attempt(
@@ -386,9 +378,8 @@ class Registry:
         actor.conversation = attempt.conversation
         metrics.steps_total.inc(len(attempt.steps))
         self._seating.renewed(actor)
-        self._seating.keep(
-            actor.customer, Loaded(version=actor.version, state=attempt.write.state, data_key=actor.data_key)
-        )
+        actor.loaded = Loaded(version=actor.version, state=attempt.write.state, data_key=actor.data_key)
+        self._seating.keep(actor.customer, actor.loaded)
         for one in attempt.steps:
             for what in one.counted:
                 metrics.flow_troubles_total.labels(what).inc()
@@ -396,3 +387,9 @@ class Registry:
             self._around.telling.wake()
         self._around.publish(actor.customer, attempt.conversation, attempt.effects, attempt.claims)
         self.watching.applied(attempt.letters, attempt.steps)
+
+
+def _newer(known: Loaded | None, snapshot: Loaded | None) -> Loaded | None:
+    if known is None or (snapshot is not None and snapshot.version > known.version):
+        return snapshot
+    return known

@@ -20,6 +20,8 @@ LEASE_MARGIN = 0.2
 KEEP_SHARE = 0.1
 """Share of the time a seat holds over which snapshots are gathered, less than the margin; of one conversation the last
 is kept. A crash meanwhile costs whoever takes the seat one step in vain: the store's version is newer, and is read."""
+LEAVE_AT_ONCE = 1_000
+"""Seats given back in one round trip; many at once would keep the event loop."""
 AWAY_SECONDS = 1.0
 """After a failure Redis is left alone for so long."""
 
@@ -48,7 +50,8 @@ class Seating:
         self._taken_over = taken_over
         self._store = store
         self._clock = clock
-        self._lease = held_seconds(lease_seconds) * (1 - LEASE_MARGIN)
+        self._held = held_seconds(lease_seconds)
+        self._lease = self._held * (1 - LEASE_MARGIN)
         self._linger = KEEP_SHARE * held_seconds(lease_seconds)
         self._away_until = 0.0
         self._closed = False
@@ -76,6 +79,14 @@ class Seating:
         """Whether the actor has to take its seat before it does anything."""
         return actor.conversation is None or (actor.lease_until < self._clock.monotonic() and not self.away)
 
+    def may_hold(self, lease_until: float) -> bool:
+        """Whether Redis may still say that a seat is ours; its clock began later than ours, by a snapshot's way."""
+        return lease_until + self._held > self._clock.monotonic()
+
+    def outlasted(self, moment: float) -> bool:
+        """Whether a lease from then would be over."""
+        return moment + self._lease < self._clock.monotonic()
+
     def take(self, actor: Actor) -> None:
         self._taking.add(actor)
 
@@ -98,17 +109,18 @@ class Seating:
         await self._keeping.drained()
         await self._seats.forget(customers)
 
-    async def leave(self, actors: Sequence[Actor]) -> None:
+    async def leave(self, customers: Sequence[CustomerId]) -> None:
         """Give seats back; best effort."""
-        await self._leave([actor.customer for actor in actors])
+        for first in range(0, len(customers), LEAVE_AT_ONCE):
+            await self._leave(customers[first : first + LEAVE_AT_ONCE])
 
-    async def close(self, actors: Sequence[Actor]) -> None:
+    async def close(self, customers: Sequence[CustomerId]) -> None:
         """Give these seats back, the last snapshots in them, and from now on any that is still granted."""
         self._closed = True
         self._keep_gathered()
         await self._keeping.drained()
         self._snapshots.clear()
-        await self.leave(actors)
+        await self.leave(customers)
 
     async def drained(self) -> None:
         await self._taking.drained()
@@ -136,7 +148,7 @@ class Seating:
         missing = [
             index
             for index, (actor, seat) in enumerate(zip(actors, answers, strict=True))
-            if isinstance(seat, Seat) and seat.granted and actor.conversation is None and not _is_of_use(seat, actor)
+            if isinstance(seat, Seat) and seat.granted and actor.loaded is None and not _is_of_use(seat, actor)
         ]
         if missing:
             found = await self._store.load([actors[index].customer for index in missing])
@@ -158,7 +170,7 @@ class Seating:
         return seats
 
     async def _leave(self, customers: Sequence[CustomerId]) -> None:
-        if not customers or self.away:
+        if self.away:
             return
         try:
             await self._seats.leave(customers)
@@ -183,7 +195,7 @@ def _is_news(actor: Actor, answer: Seat | Loaded | None) -> bool:
     commit, and every commit raises the version.
     """
     loaded = answer.snapshot if isinstance(answer, Seat) else answer
-    return loaded is not None and loaded.version > (actor.version if actor.conversation is not None else 0)
+    return loaded is not None and loaded.version > (actor.version if actor.loaded is not None else 0)
 
 
 def _is_of_use(seat: Seat, actor: Actor) -> bool:

@@ -48,7 +48,7 @@ class Setbacks:
         tasks: Tasks,
         go_on: Callable[[Actor], None],
         drop: Callable[[Actor], None],
-        leave: Callable[[Sequence[Actor]], Awaitable[None]],
+        leave: Callable[[Sequence[CustomerId]], Awaitable[None]],
         lease_seconds: float,
     ) -> None:
         """`go_on` lets a rested actor try again, `drop` forgets one that is parked, `leave` gives seats back."""
@@ -104,7 +104,7 @@ class Setbacks:
         self._tasks.spawn(self._stand_up(actor), "stand up")
 
     async def _stand_up(self, actor: Actor) -> None:
-        await self._leave([actor])
+        await self._leave([actor.customer])
         actor.forget()
         self.rest(actor)
 

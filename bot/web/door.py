@@ -31,6 +31,8 @@ from bot.web.webhook import Answer, Asked, Webhook
 
 PLAIN_BODY: Final = 64 * 1024
 """Bytes; a longer body is gathered by aiohttp."""
+PLAIN_HEAD: Final = 8 * 1024
+"""Bytes; a longer head is judged by aiohttp, which bounds its lines and their number."""
 UNREAD_LIMIT: Final = 2 * PLAIN_BODY
 """Bytes that may lie here while an answer is under way; with more, the connection is not read for now."""
 IDLE_SECONDS: Final = 3600.0
@@ -68,7 +70,7 @@ class Plain(msgspec.Struct, frozen=True):
 
 def read_head(unread: bytes) -> Plain | None:
     """The plain webhook that `unread` begins with, its body perhaps still on the way; None for anything else."""
-    head = _HEAD.match(unread)
+    head = _HEAD.match(unread, 0, PLAIN_HEAD)
     if head is None:
         return None
     query, block = head.groups(b"")
@@ -279,12 +281,14 @@ class Door(asyncio.Protocol):
             self._next()
 
     def _hand_over(self) -> None:
-        """This connection is aiohttp's from here on."""
-        if self._transport is not None:
+        """This connection is aiohttp's from here on. Whatever was put off here finds nothing left to do."""
+        transport, self._transport = self._transport, None
+        unread, self._unread = self._unread, b""
+        if transport is not None:
             guest = self._doors.guest(self)
-            self._transport.set_protocol(guest)
-            guest.connection_made(self._transport)
-            guest.data_received(self._unread)
+            transport.set_protocol(guest)
+            guest.connection_made(transport)
+            guest.data_received(unread)
 
     def _address(self) -> str:
         peer = self._transport.get_extra_info("peername") if self._transport is not None else None

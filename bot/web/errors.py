@@ -24,6 +24,7 @@ CODES: Mapping[int, tuple[str, str]] = {
     403: ("forbidden", "The token lacks a scope; the message names it."),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not take this method; the Allow header says which it takes."),
+    408: ("timeout", "The body took too long to arrive."),
     409: ("refused", "This cannot be done in the present state."),
     413: ("too_large", "The body is larger than this address takes."),
     422: ("unusable", "The request was understood, but what it names cannot be used."),

@@ -21,8 +21,8 @@ TOO_LATE: Final = orjson.dumps({"error": {"code": "timeout", "message": "The req
 GONE: Final = (ConnectionError, web.RequestPayloadError)
 """What reading a body raises when the rest of it never comes, or is not what its head says."""
 LATE_ANSWER: Final = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(TOO_LATE), TOO_LATE)
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
+    b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(TOO_LATE), TOO_LATE)
 )
 
 

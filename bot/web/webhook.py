@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import orjson
@@ -18,6 +18,7 @@ from bot.runtime.intake import Intake, Overloaded
 from bot.runtime.waiter import Tally
 from bot.web.attempts import Attempts
 from bot.wire.msg91.callbacks import read_webhook
+from bot.wire.msg91.deliveries import Item
 
 BODY_LIMIT = 3 * 1024 * 1024
 """Bytes; Meta's own limit of a webhook."""
@@ -46,11 +47,22 @@ class Answer(msgspec.Struct, frozen=True):
     retry_after: str = ""
 
 
+Traced = Callable[[Asked, Sequence[Item], Callable[[Answer], None]], Callable[[Answer], None]]
+"""Begins the span of a webhook that brings these events, and gives back what ends it and passes the answer on."""
+
+
 class Webhook:
     def __init__(
-        self, *, intake: Intake, secret: str, numbers: tuple[str, ...], read_seconds: float = READ_SECONDS
+        self,
+        *,
+        intake: Intake,
+        secret: str,
+        numbers: tuple[str, ...],
+        read_seconds: float = READ_SECONDS,
+        traced: Traced | None = None,
     ) -> None:
         """An empty `secret` takes everything: development only. `read_seconds`: in which a body must have come."""
+        self._traced = traced
         self._read_seconds = read_seconds
         self._intake = intake
         self._secret = secret.encode()
@@ -75,8 +87,10 @@ class Webhook:
         except web.RequestPayloadError:
             metrics.refused_total.labels("bad_request").inc()
             return _shown(_refused(400, "not_whole", "The body is not what the headers say."))
-        headers = request.headers
-        fields = {name.lower().encode(): headers[name].encode("utf-8", "surrogateescape") for name in headers}
+        given = request.headers
+        fields = {
+            name.lower().encode(): ", ".join(given.getall(name)).encode("utf-8", "surrogateescape") for name in given
+        }
         token = request.query.get("token")
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.take(
@@ -119,6 +133,8 @@ class Webhook:
             metrics.refused_total.labels("bad_request").inc()
             ended(_refused(400, delivery.problem.code, delivery.problem.message))
             return
+        if self._traced is not None:
+            ended = self._traced(asked, delivery.items, ended)
         try:
             self._intake.take(delivery.items, lambda outcome: ended(_told(outcome)))
         except Overloaded:

@@ -27,12 +27,14 @@ UNACKNOWLEDGED: Final = "never acknowledged"
 SECRETLY: Final = "sent twice without having been counted as uncertain (P5)"
 DIFFERENT: Final = "the transcript over REST says otherwise"
 TROUBLED: Final = "answers that nobody should get"
+SILENT: Final = "nothing was said and answered, so nothing was tried"
 
 
 class Waited(msgspec.Struct, frozen=True):
-    """A reply: who gave it, and seconds from the webhook's first byte until the provider had the reply."""
+    """A reply: who gave it, when its cause was said, and seconds from then until the provider had the reply."""
 
     kind: Kind
+    said: float
     seconds: float
 
 
@@ -69,6 +71,8 @@ def judged(story: Story) -> Verdict:
     cases.add(DIFFERENT, *story.differences)
     cases.add(TROUBLED, *story.troubles)
     counted = customers.values()
+    if not cases.broken() and not any(customer.came for customer in counted):
+        cases.add(SILENT, f"{len(story.said)} messages, {len(story.heard)} replies")
     return Verdict(
         acknowledged=sum(one.acked > 0 for one in story.said),
         wanted=sum(customer.wanted for customer in counted),
@@ -161,7 +165,7 @@ class _Customer:
         self._last = max(place, self._last)
         self.came += sum(one.acked > 0 for one in asked)
         if index == 0:
-            self.waits.append(Waited(said.kind, reply.at - said.sent))
+            self.waits.append(Waited(said.kind, said.sent, reply.at - said.sent))
 
     def end(self, cases: _Cases) -> None:
         """Nothing more comes."""

@@ -33,6 +33,11 @@ FOLLOW_SECONDS: Final = 0.1
 TWICE: Final = 0.02
 """Share of webhooks that are delivered twice."""
 
+
+class Unreachable(Exception):
+    """The sandbox or the service did not answer when the run began; the message names the address."""
+
+
 Fire = Callable[[str, str, float, bool], None]
 """Tells locust of a finished request: type, name, seconds, whether it went well."""
 
@@ -63,6 +68,8 @@ class Crowd:
         self.heard: list[Heard] = []
         self.troubles: list[str] = []
         self.repeated = self.refused = self.people = 0
+        self.late: list[tuple[float, float]] = []
+        """When we meant to go on, and how many seconds later we did."""
         self.ending = Event()
         self.chance = random.Random(f"{place.seed} crowd")
         self._fire = fire
@@ -76,10 +83,15 @@ class Crowd:
         self._counted = 0
 
     def begin(self) -> None:
-        """Look where the provider and the counters stand, and follow from there on."""
-        before = LIST.decode(self._seen("/sandbox/messages?after="))
+        """Look where the provider and the counters stand, and follow from there on. Raises `Unreachable`."""
+        before = self._seen()
+        if before is None:
+            raise Unreachable(f"{self.place.sandbox} does not answer as a sandbox does")
+        uncertain = self._uncertain()
+        if uncertain is None:
+            raise Unreachable(f"{self.place.service}/metrics does not answer")
         self._last = before[-1].id if before else ""
-        self._counted = self.counted()
+        self._counted = uncertain
         gevent.spawn(self._follow)
 
     def clock(self) -> float:
@@ -109,7 +121,7 @@ class Crowd:
         try:
             return self._until_acknowledged(said, body, headers)
         except gevent.GreenletExit:
-            said.abandoned = True
+            said.abandoned = time.time() - said.sent < self.place.patience
             raise
 
     def _until_acknowledged(self, said: Said, body: bytes, headers: dict[str, str]) -> bool:
@@ -149,9 +161,7 @@ class Crowd:
 
     def counted(self) -> int:
         """Uncertain sends that the service counted since `begin`; none when it does not tell."""
-        status, answer = self._call(self._service, "GET", "/metrics", b"", {})
-        counters = sums(answer.decode()) if status == 200 else {}
-        return max(0, round(counters.get("bot_uncertain_sends_total", 0.0)) - self._counted)
+        return max(0, (self._uncertain() or 0) - self._counted)
 
     def pause(self, seconds: float) -> bool:
         """Wait; False when the run ended meanwhile."""
@@ -159,9 +169,10 @@ class Crowd:
 
     def _follow(self) -> None:
         while True:
+            due = self.clock() + FOLLOW_SECONDS
             gevent.sleep(FOLLOW_SECONDS)
-            raw = self._seen(f"/sandbox/messages?after={self._last}")
-            for one in LIST.decode(raw) if raw else ():
+            self.late.append((due, max(0.0, self.clock() - due)))
+            for one in self._seen() or ():
                 self._last = one.id
                 self._take(one)
 
@@ -172,8 +183,14 @@ class Crowd:
         if (ear := self._ears.get(one.to)) is not None:
             ear(one)
 
-    def _seen(self, path: str) -> bytes:
-        return self._call(self._sandbox, "GET", path, b"", {})[1]
+    def _seen(self) -> list[Heard] | None:
+        """What the provider took since we looked last; None when it does not answer."""
+        status, body = self._call(self._sandbox, "GET", f"/sandbox/messages?after={self._last}", b"", {})
+        return list(LIST.decode(body)) if status == 200 else None
+
+    def _uncertain(self) -> int | None:
+        status, body = self._call(self._service, "GET", "/metrics", b"", {})
+        return round(sums(body.decode()).get("bot_uncertain_sends_total", 0.0)) if status == 200 else None
 
     def _call(
         self, client: HTTPClient, method: str, path: str, body: bytes, headers: dict[str, str]

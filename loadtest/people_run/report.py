@@ -25,7 +25,10 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Rates are messages a second, over the whole run."""
+    """Rates (messages a second), latencies, `late` and `busy` are of the time in which all customers were there.
+
+    `late`: how late the load generator came to what it had planned; `busy`: its share of a processor.
+    """
 
     people: int
     seconds: float
@@ -45,20 +48,24 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     compared: int
     ack: Spread
     ends: dict[str, Spread]
+    late: Spread
+    busy: float
 
 
 def figures(story: Story, verdict: Verdict) -> Figures:
     """Everything that is reported but the broken promises."""
-    acks = [one.ack_seconds for one in story.said if one.acked and one.kind != "agent"]
-    ends = {kind: spread([one.seconds for one in verdict.waits if one.kind == kind]) for kind in get_args(Kind)}
+    said = [one for one in story.said if story.counts(one.sent)]
+    waits = [one for one in verdict.waits if story.counts(one.said)]
+    acks = [one.ack_seconds for one in said if one.acked and one.kind != "agent"]
+    ends = {kind: spread([one.seconds for one in waits if one.kind == kind]) for kind in get_args(Kind)}
     return Figures(
-        people=story.people,
+        people=len({one.phone for one in story.said}),
         seconds=story.seconds,
         said=len(story.said),
         acknowledged=verdict.acknowledged,
-        rate=len(story.said) / story.seconds,
+        rate=len(said) / story.seconds,
         replies=len(story.heard),
-        reply_rate=len(story.heard) / story.seconds,
+        reply_rate=sum(story.counts(one.at) for one in story.heard) / story.seconds,
         wanted=verdict.wanted,
         came=verdict.came,
         unanswered=verdict.unanswered,
@@ -70,6 +77,8 @@ def figures(story: Story, verdict: Verdict) -> Figures:
         compared=story.compared,
         ack=spread(acks),
         ends=ends,
+        late=spread(story.late),
+        busy=story.busy,
     )
 
 
@@ -84,7 +93,7 @@ def spread(seconds: Sequence[float]) -> Spread:
 def text(found: Figures, verdict: Verdict) -> str:
     """For a reader."""
     lines = [
-        f"{found.people} customers took part in {found.seconds:.0f} s",
+        f"{found.people} customers took part; rates and times are of the {found.seconds:.0f} s with all at once",
         f"messages said           {found.said} ({found.rate:.1f} a second), acknowledged {found.acknowledged}",
         f"replies wanted          {found.wanted}; came exactly once {found.came}; "
         f"messages without an answer {found.unanswered}; apologies {found.apologies}",
@@ -95,7 +104,9 @@ def text(found: Figures, verdict: Verdict) -> str:
         "",
         f"{'':24}{'number':>8}{'p50':>12}{'p95':>12}{'p99':>12}{'most':>12}",
         _row("acknowledged after", found.ack),
-        *(_row(f"answered after, {kind}", one) for kind, one in found.ends.items()),
+        *(_row(f"answered after, {kind}", one) for kind, one in found.ends.items() if one.count),
+        _row("load generator late by", found.late),
+        f"the load generator used {found.busy:.0%} of a processor",
         "",
     ]
     return "\n".join([*lines, *told(verdict)])
@@ -123,5 +134,5 @@ def write(path: str | None, shown: dict[str, Any]) -> None:
 
 
 def _row(name: str, one: Spread) -> str:
-    cells = "".join(f"{value * 1000:9.0f} ms" for value in (one.p50, one.p95, one.p99, one.most))
+    cells = "".join(f"{value * 1000:9.1f} ms" for value in (one.p50, one.p95, one.p99, one.most))
     return f"{name:24}{one.count:8}{cells}"

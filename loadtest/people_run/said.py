@@ -11,8 +11,8 @@ from loadtest.people_run.talk import Kind
 class Said(msgspec.Struct, kw_only=True):
     """One message of a customer, or of an agent to them. `place`: counts the messages of this customer.
 
-    `sent`: when its first webhook was written; `acked`: when the service had it, 0 never; `attempts`: webhooks until
-    then. `abandoned`: the run ended while it was under way.
+    `sent`: when its first webhook was due; `acked`: when the service had it, 0 never; `attempts`: webhooks until
+    then. `abandoned`: the run ended while it was under way, and nobody had waited for long.
     """
 
     phone: str
@@ -62,25 +62,36 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class Story(msgspec.Struct, kw_only=True):
-    """A whole run. `said` is in the order of saying, `heard` in the order of the provider."""
+    """A whole run. `said` is in the order of saying, `heard` in the order of the provider.
+
+    Figures are of the `seconds` after `settled`, when all customers were there; promises are of everything.
+    """
 
     said: Sequence[Said]
     heard: Sequence[Heard]
     seconds: float
+    settled: float = 0.0
+    """Unix seconds; 0: everybody was there from the beginning."""
+    late: Sequence[float] = ()
+    """Seconds by which the load generator came late to what it had planned."""
+    busy: float = 0.0
+    """Share of a processor that the load generator used."""
     uncertain: int = 0
     """Sends that the service counted as possibly repeated (`bot_uncertain_sends_total`) during the run."""
     repeated: int = 0
     """Webhooks delivered once more on purpose."""
     refused: int = 0
     """Attempts that were answered 503, or not at all."""
-    people: int = 0
-    """Customers who took part."""
     compared: int = 0
     """Customers whose transcript was read over REST."""
     differences: tuple[str, ...] = ()
     """What the transcripts say otherwise than what was said and what the provider took."""
     troubles: tuple[str, ...] = ()
     """Answers that nobody should get, calls of REST that failed."""
+
+    def counts(self, moment: float) -> bool:
+        """Whether what began at this moment is part of the figures."""
+        return not self.settled or self.settled <= moment <= self.settled + self.seconds
 
 
 LIST: Any = msgspec.json.Decoder(list[Heard])

@@ -12,6 +12,8 @@ BLOCKS: Final = 40
 """Looks that follow each other resemble each other, and would make the error look small. So neighbours are averaged,
 and the line goes through at most so many averages.
 """
+LEAST_POINTS: Final = 3
+"""Averages without which nothing is known."""
 SIGNIFICANT: Final = 2.0
 """Errors by which a slope must be above zero to be growth."""
 
@@ -39,7 +41,7 @@ def settled(looks: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def trend(looks: Sequence[tuple[float, float]]) -> Trend:
     """The line of least squares through looks of (seconds, value); nothing is known of fewer than three averages."""
     points = _averaged(looks)
-    if len(points) < 3:
+    if len(points) < LEAST_POINTS:
         return Trend(0.0, math.inf, len(points))
     middle = sum(at for at, _ in points) / len(points)
     mean = sum(value for _, value in points) / len(points)

@@ -63,6 +63,12 @@ def entries(pid: int, folder: str) -> int:
     return len(list(Path(f"/proc/{pid}/{folder}").iterdir()))
 
 
+def waited(pid: int) -> float:
+    """Seconds that its threads were ready to run and had no processor: what the machine did, and not the process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks) / 1e9
+
+
 async def tables(world: World) -> list[Table]:
     """Every table, the largest first."""
     connection = await asyncpg.connect(world.postgres.url)

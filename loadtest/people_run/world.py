@@ -3,7 +3,8 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +23,19 @@ TOKEN: Final = "people-token"
 KEPT: Final = 10_000_000
 """Messages the provider remembers: all of them."""
 READY_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.5
+"""Between two looks whether a process that does not answer yet still lives."""
 LOG_SHOWN: Final = 2000
-"""Characters of the service's log that are shown when it does not start."""
+"""Characters of a process's log that are shown when it does not start."""
 PEOPLE_FLOWS: Final = ROOT / "loadtest" / "people_run" / "flows"
 MODEL_LATENCY: Final = {"lognormal": [0.8, 0.4]}
 """Of the stand-in model: a median of 0.8 s."""
 SESSION_SECONDS: Final = 90.0
 """`SESSION_TIMEOUT` of the service: short, so that sessions end while somebody looks."""
+
+
+class NotStarted(Exception):
+    """A process ended before it was ready, or took too long; the message has the tail of its log."""
 
 
 class World:
@@ -42,23 +49,27 @@ class World:
         provider, service = next(ports), next(ports)
         self.sandbox_url = f"http://127.0.0.1:{provider}"
         self.sandbox = Process("sandbox", _sandbox(provider, service), folder / "sandbox.log")
-        environment = {**_environment(self, flows), **settings}
-        self.service = Replica(0, service, environment, folder, session)
+        self._environment = {**_environment(self, flows), **settings}
+        self._folder = folder
+        self._ports = ports
+        self.service = Replica(0, service, self._environment, folder, session)
 
     async def start(self) -> None:
         """Return when the service takes webhooks."""
         self.sandbox.launch()
         await asyncio.gather(self.postgres.start(), self.redis.launch(), self._behave())
         self.service.launch()
-        if not await self.service.stands(READY_SECONDS):
-            log = self.service.process.log.read_text()
-            raise RuntimeError(f"the service does not become ready; its log ends with\n{log[-LOG_SHOWN:]}")
+        await _until(self._takes_webhooks, self.service.process)
 
     async def stop(self) -> None:
         await self.service.terminate()
         await self.sandbox.stop(signal.SIGTERM, 5.0)
         await self.redis.stop()
         await self.postgres.stop()
+
+    def another(self) -> Replica:
+        """A second replica with the same settings; whoever launches it stops it."""
+        return Replica(1, next(self._ports), self._environment, self._folder, self.session)
 
     async def heard(self) -> Any:
         """The body of `GET /sandbox/messages`."""
@@ -70,16 +81,32 @@ class World:
             return dict(orjson.loads(await answer.read()))
 
     async def _behave(self) -> None:
+        await _until(self._takes_behaviour, self.sandbox)
+
+    async def _takes_webhooks(self) -> bool:
+        return await self.service.stands(LOOK_SECONDS)
+
+    async def _takes_behaviour(self) -> bool:
         """The model takes its time, as models do."""
         document = orjson.dumps({"openrouter": {"latency": MODEL_LATENCY}})
-        async with asyncio.timeout(READY_SECONDS):
-            while True:
-                try:
-                    async with self.session.post(f"{self.sandbox_url}/sandbox/behaviour", data=document) as answer:
-                        answer.raise_for_status()
-                        return
-                except aiohttp.ClientConnectorError:
-                    await asyncio.sleep(0.05)
+        try:
+            async with self.session.post(f"{self.sandbox_url}/sandbox/behaviour", data=document) as answer:
+                answer.raise_for_status()
+                return True
+        except aiohttp.ClientConnectorError:
+            await asyncio.sleep(0.05)
+            return False
+
+
+async def _until(ready: Callable[[], Awaitable[bool]], process: Process) -> None:
+    """Return when it is; raises `NotStarted` as soon as its process has ended."""
+    end = time.monotonic() + READY_SECONDS
+    while not await ready():
+        if process.lives and time.monotonic() < end:
+            continue
+        how = "takes too long to start" if process.lives else f"ended with code {process.code}"
+        log = process.log.read_text(errors="replace")[-LOG_SHOWN:]
+        raise NotStarted(f"{process.name} {how}; its log ends with\n{log}")
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ async def test_a_service_that_answers_in_other_words_ends_the_run_with_an_error(
     flows = tmp_path / "flows"
     flows.mkdir()
     for file in PEOPLE_FLOWS.iterdir():
-        (flows / file.name).write_text(re.sub("Echo ", "Ecco ", file.read_text()))
+        (flows / file.name).write_text(re.sub("Heard ", "Herd ", file.read_text()))
     async with shared_stage(servers, tmp_path, FLOWS_DIR=str(flows)) as stage:
         code, told = await crowd(stage, tmp_path / "report.json", **{"run-time": "2s", "users": 8, "rest": 1})
     assert code == 1, told

@@ -110,6 +110,11 @@ class Service:
         self.environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start, and return when webhooks are taken."""
         await self.launch()

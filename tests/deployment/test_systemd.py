@@ -15,6 +15,7 @@ from tests.deployment.code import GRACE, ROOT, SETTINGS, problem_of_command, sec
 
 FOLDER = ROOT / "docs" / "deployment" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
+TIMERS = sorted(FOLDER.glob("*.timer"))
 REPLICA = FOLDER / "bot@.service"
 BOT = "/opt/bot/bin/bot"
 DIRECTIVES = {
@@ -25,11 +26,14 @@ DIRECTIVES = {
         MemoryMax LimitNOFILE DynamicUser UMask NoNewPrivileges ProtectSystem ProtectHome PrivateTmp PrivateDevices
         ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectClock ProtectHostname
         ProtectProc RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID LockPersonality
-        MemoryDenyWriteExecute SystemCallArchitectures SystemCallFilter CapabilityBoundingSet
+        MemoryDenyWriteExecute SystemCallArchitectures SystemCallFilter CapabilityBoundingSet StateDirectory
+        StateDirectoryMode
     """,
+    "Timer": "OnCalendar RandomizedDelaySec Persistent",
 }
-"""What systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) of systemd
-250 and later know, as far as we use it: a misspelt directive is ignored by systemd with a line in the log.
+"""What systemd.unit(5), systemd.service(5), systemd.timer(5), systemd.exec(5), systemd.kill(5) and
+systemd.resource-control(5) of systemd 250 and later know, as far as we use it: a misspelt directive is ignored by
+systemd with a line in the log.
 """
 ANALYZE = shutil.which("systemd-analyze")
 
@@ -53,7 +57,7 @@ def parsed(path: Path) -> Sections:
     return sections
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*UNITS, *TIMERS], ids=lambda path: path.name)
 def test_every_directive_is_known_in_its_section(path: Path) -> None:
     for section, directives in parsed(path).items():
         assert directives.keys() <= set(DIRECTIVES[section].split())
@@ -79,6 +83,13 @@ def test_the_main_process_alone_hears_sigterm_and_has_longer_than_it_may_take() 
     assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
 
 
+def test_a_backup_goes_where_its_unit_may_write_and_a_timer_starts_it() -> None:
+    service = parsed(FOLDER / "bot-backup.service")["Service"]
+    (folder,) = service["StateDirectory"]
+    assert service["ExecStart"] == [f"{BOT} backup /var/lib/{folder}"]
+    assert [path.stem for path in TIMERS] == ["bot-backup"]
+
+
 def test_migrations_before_a_release_leave_the_old_one_alone() -> None:
     service = parsed(FOLDER / "bot-migrate.service")["Service"]
     assert service["Type"] == ["oneshot"]
@@ -88,7 +99,7 @@ def test_migrations_before_a_release_leave_the_old_one_alone() -> None:
 @pytest.mark.skipif(ANALYZE is None, reason="systemd is not installed here: the units were parsed, but not verified")
 def test_systemd_itself_has_nothing_to_say(tmp_path: Path) -> None:
     """With a program that exists, because systemd looks for it."""
-    for path in UNITS:
+    for path in (*UNITS, *TIMERS):
         name = path.name.replace("@.", "@8001.")
         text = path.read_text(encoding="utf-8").replace(BOT, sys.executable)
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -25,7 +25,7 @@ import click
 from bot.adapters.embedded import Embedded
 from bot.config import Settings
 from tests.acceptance.world import free_port, until
-from tests.deployment.code import IMAGE, ROOT, read
+from tests.deployment.code import ROOT, VERSION, read
 from tests.deployment.compose import DEVELOPMENT
 from tests.deployment.dockerfile import Instruction, Stage, stages
 
@@ -141,8 +141,9 @@ def expect(holds: object, what: str) -> None:
 def look_at(walk: Walk, final: Stage) -> None:
     """What can be seen without stores."""
     entrypoint = final.only("ENTRYPOINT").argv()
-    shared = walk.root / "opt" / "bot" / "share" / IMAGE
-    expect("Usage: bot" in walk.run([*entrypoint, "--help"]).stdout, "`bot --help` answers")
+    (shared,) = (walk.root / "opt" / "bot" / "lib").glob("python3.*/site-packages/bot/shipped")
+    told = walk.run([*entrypoint, "--version"]).stdout
+    expect(told == f"bot, version {VERSION}\n", f"`bot --version` tells {VERSION}")
     flows = walk.run([*entrypoint, "flows", "check"])
     expect(flows.returncode == 0, f"`bot flows check` finds no error: {flows.stdout.splitlines()[-1]}")
     bare = walk.run([*entrypoint, *final.only("CMD").argv()])

@@ -38,7 +38,7 @@ class Play:
 
     @property
     def story(self) -> Story:
-        return Story(said=self.said, heard=self.heard, seconds=60.0, people=1)
+        return Story(said=self.said, heard=self.heard, seconds=60.0)
 
     def _turn(self) -> bool:
         turn = self._talk.turn()

@@ -108,7 +108,12 @@ def test_an_apology_answers_what_was_asked_before_it_and_is_counted() -> None:
 def test_what_was_not_acknowledged_may_be_answered_or_not_but_is_told_unless_the_run_ended() -> None:
     open_end = [line(1, "hello 1", "Heard hello 1", acked=0.0, attempts=9)]
     assert names(story(open_end, [])) == names(story(open_end, FINE[:1])) == {count.UNACKNOWLEDGED: 1}
-    assert names(story([line(1, "hello 1", "Heard hello 1", acked=0.0, abandoned=True)], [])) == {}
+    assert names(story([line(3, "hello 3", "Heard hello 3", acked=0.0, abandoned=True), *TWO], FINE)) == {}
+
+
+def test_a_run_in_which_nothing_was_answered_is_not_passed() -> None:
+    assert names(story([], [])) == {count.SILENT: 1}
+    assert names(story([line(1, "hello 1", "Heard hello 1", acked=0.0, abandoned=True)], [])) == {count.SILENT: 1}
 
 
 def test_differences_and_troubles_break_the_run() -> None:

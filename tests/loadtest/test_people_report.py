@@ -1,11 +1,13 @@
 """What a reader is told: figures, promises, trends, transcripts."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from loadtest.people_run import open_loop, vitals
 from loadtest.people_run.count import judged
@@ -13,7 +15,7 @@ from loadtest.people_run.report import KEPT, Spread, document, figures, spread, 
 from loadtest.people_run.said import Heard, Story
 from loadtest.people_run.transcripts import Told, differences, transcript
 from loadtest.people_run.trend import settled, trend
-from loadtest.soak import Soak
+from loadtest.soak import BOUNDS, FLAT, Soak
 from loadtest.soak import document as soak_document
 from loadtest.soak import text as soak_text
 from tests.loadtest.test_people_count import FINE, TWO, line, reply, story
@@ -34,7 +36,7 @@ def shown(told: Story) -> str:
 
 def test_a_report_tells_rates_and_latencies_by_kind_and_that_all_was_kept() -> None:
     asked = [*TWO, line(3, "When #1?", question="#1")]
-    told = story(asked, [*FINE, reply("#1 Soon. (simulated)", 5.0)], people=1)
+    told = story(asked, [*FINE, reply("#1 Soon. (simulated)", 5.0)])
     found = figures(told, judged(told))
     assert (found.rate, found.reply_rate, found.came, found.unanswered) == (0.3, 0.3, 3, 0)
     assert {kind: one.count for kind, one in found.ends.items()} == {"flow": 2, "model": 1, "agent": 0}
@@ -142,7 +144,14 @@ def test_a_target_that_was_missed_is_named() -> None:
         "MISSED: acknowledgement p99 is 500.0 ms, the target 20 ms",
         "MISSED: end to end p99 is 200.0 ms, the target 60 ms",
     ]
-    assert "250 us" in open_loop.shown(found, judged(slow), spread([0.001]), 0.00025, ["x"])
+    used = open_loop.Spent(0.1, 2.0, 0.1).since(open_loop.Spent(0.09975, 1.0, 0.0))
+    told = open_loop.shown(found, judged(slow), used, ["missed"])
+    assert "250 us" in told
+    assert "no processor for 10.0% of the time" in told
+    assert told.endswith("missed")
+    assert "DRIVER WAS LATE" not in told
+    late = msgspec.structs.replace(found, late=spread([0.02]))
+    assert "DRIVER WAS LATE by 20.0 ms" in open_loop.shown(late, judged(slow), used, [])
     assert open_loop.misses(figures(story([], []), judged(story([], [])))) == []
 
 
@@ -176,16 +185,46 @@ def soak(slope: float) -> Soak:
         vitals.Look(at=at, memory=int(value), descriptors=40, threads=3, connections=8, gauges={})
         for at, value in looks(slope)
     ]
-    return Soak(looks=seen, before=[], after=[vitals.Table("messages", 2048, 10, 3), vitals.Table("none", 1, 0, 0)])
+    return Soak(
+        looks=seen,
+        newcomers=40.0,
+        before=[],
+        after=[vitals.Table("messages", 2048, 10, 3), vitals.Table("none", 1, 0, 0)],
+    )
 
 
 def test_a_soak_says_whether_memory_grows_and_what_the_tables_hold() -> None:
-    assert "bound 64: GROWS" in soak_text(soak(500.0), 64.0)
-    flat = soak_text(soak(0.0), 64.0)
-    assert "bound 64: flat" in flat
-    assert "none" not in flat
-    assert flat.splitlines()[-1].split() == ["messages", "0", "2", "10", "3"]
-    assert soak_document(soak(0.0))["trend"]["points"] == 40
+    assert soak(0.0).problems(BOUNDS) == []
+    (found,) = soak(500.0).problems(BOUNDS)
+    assert found == "BROKEN: memory grows by 500.0 a minute, error 0.0, bound 64.00"
+    assert soak_text(soak(500.0), BOUNDS, [found]).endswith(found)
+    flat = soak_text(soak(0.0), BOUNDS, []).splitlines()
+    assert flat[-1] == FLAT
+    assert flat[-3].split() == ["messages", "0", "2", "10", "3"]
+    assert ["memory", "90000", "90000", "90000", "90000", "+0.00", "0.00", "64.00"] in [row.split() for row in flat]
+    assert soak_document(soak(0.0))["trends"]["memory"]["points"] == 40
+
+
+@pytest.mark.parametrize("part", ["descriptors", "threads", "connections"])
+def test_a_soak_finds_what_leaks_beside_memory_too(part: str) -> None:
+    seen = soak(0.0).looks
+    leaking = [msgspec.structs.replace(one, **{part: 10 + int(one.at / 30)}) for one in seen]
+    (found,) = Soak(looks=leaking, newcomers=0.0, before=[], after=[]).problems(BOUNDS)
+    assert found.startswith(f"BROKEN: {part} grows by 2.0 a minute")
+    once = [msgspec.structs.replace(one, connections=8 + (one.at > 2500)) for one in seen]
+    assert Soak(looks=once, newcomers=0.0, before=[], after=[]).problems(BOUNDS) == []
+
+
+def test_what_the_service_remembers_of_newcomers_by_design_is_no_leak() -> None:
+    told = soak(70.0)
+    assert told.problems(BOUNDS) != []
+    assert told.problems(told.bounds(64.0)) == []
+    assert "40 newcomers a minute" in soak_text(told, told.bounds(64.0), [])
+
+
+def test_a_soak_too_short_to_know_anything_is_not_passed() -> None:
+    short = msgspec.structs.replace(soak(0.0), looks=soak(0.0).looks[:2])
+    assert short.problems(BOUNDS) == ["BROKEN: too few looks to say whether anything grows"]
 
 
 def test_gauges_are_summed_over_their_series_and_others_left_out() -> None:
@@ -202,6 +241,19 @@ def test_what_can_be_tapped_is_read_from_the_providers_list() -> None:
     assert [option.title for option in heard[0].offered] == ["Tea"]
 
 
+async def fired(port: int, answer: Handler) -> tuple[list[open_loop.Shot], float]:
+    """Six messages of three customers in about 60 ms, against a webhook of this test's."""
+    app = web.Application()
+    app.router.add_post("/webhook/msg91", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    shots = open_loop.planned(["1", "2", "3"], 100.0, 0.06, "seed", port)
+    seconds = await open_loop.fire(shots, port)
+    await runner.cleanup()
+    return shots, seconds
+
+
 async def test_the_open_loop_waits_for_no_answer_and_counts_what_is_refused(unused_tcp_port: int) -> None:
     held = asyncio.Event()
 
@@ -213,14 +265,28 @@ async def test_the_open_loop_waits_for_no_answer_and_counts_what_is_refused(unus
             held.set()  # somebody else got through meanwhile
         return web.Response(status=503 if '"customerNumber":"3"' in body else 200)
 
-    app = web.Application()
-    app.router.add_post("/webhook/msg91", webhook)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
-    shots = open_loop.planned(["1", "2", "3"], 100.0, 0.06, "seed", unused_tcp_port)
-    seconds = await open_loop.fire(shots, unused_tcp_port)
-    await runner.cleanup()
+    shots, seconds = await fired(unused_tcp_port, webhook)
     assert seconds > shots[-1].due
     assert [bool(shot.said.acked) for shot in shots] == [True, True, False, True, True, False]
     assert all(shot.said.attempts == 1 and shot.late >= 0 for shot in shots)
+
+
+async def test_what_the_driver_was_kept_from_counts_as_waiting(unused_tcp_port: int) -> None:
+    seen: list[float] = []
+
+    async def webhook(request: web.Request) -> web.Response:
+        await request.read()
+        seen.append(time.perf_counter())
+        while len(seen) == 1 and time.perf_counter() < seen[0] + 0.2:
+            pass  # the driver is in the same thread
+        return web.Response()
+
+    shots, _ = await fired(unused_tcp_port, webhook)
+    assert max(shot.late for shot in shots) > 0.05
+    assert all(shot.said.ack_seconds >= shot.late for shot in shots)
+
+
+async def test_where_nobody_listens_everything_is_refused_and_the_run_goes_on(unused_tcp_port: int) -> None:
+    shots = open_loop.planned(["1"], 100.0, 0.03, "seed", unused_tcp_port)
+    await open_loop.fire(shots, unused_tcp_port)
+    assert [(shot.said.acked, shot.said.attempts) for shot in shots] == [(0.0, 1)] * 3

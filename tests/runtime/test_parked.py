@@ -125,7 +125,7 @@ def nothing(_: Actor) -> None:
     """Nobody goes on here."""
 
 
-async def leave(_: Sequence[Actor]) -> None:
+async def leave(_: Sequence[CustomerId]) -> None:
     """Seats are not what this is about."""
 
 

@@ -18,8 +18,9 @@ from bot.web.keys import ADMISSION
 from bot.web.rates import BUCKETS_KEPT, Rates
 from bot.wire.tokens import SECRET_BYTES, written
 from tests.web.api_caller import TOKEN, Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_office import MemoryTokens
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene
+from tests.web.api_world import MemoryRecords, a_scene
 from tests.web.test_api import application
 
 StartClient = Callable[[web.Application], Awaitable[Client]]

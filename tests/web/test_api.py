@@ -26,10 +26,11 @@ from bot.web.attempts import ADDRESSES_KEPT, FAILURE_WINDOW, FAILURES_ALLOWED, A
 from bot.web.errors import Handler, api_errors
 from bot.web.keys import ADMISSION, AUDIT, DESK, ERASING, EXPORTS, RECORDS, WEBHOOKS
 from tests.web.api_caller import TOKEN, Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_hooks import memory_endpoints
 from tests.web.api_office import MemoryAudit, MemoryTokens, admission
 from tests.web.api_people import MemoryErasing, MemoryExports
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene, at, id_at
+from tests.web.api_world import MemoryRecords, a_scene, at, id_at
 
 PRIYA, JONAS = "919876543210", "4915112345678"
 OLD, NOW, WAITING, DONE, HELD = (id_at(minutes) for minutes in (0, 10, 20, 30, 40))

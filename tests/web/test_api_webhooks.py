@@ -19,9 +19,10 @@ from tests.core.test_announcements import ALL, told
 from tests.runtime.memory.tables import Tables
 from tests.runtime.memory.vault import MemoryVault
 from tests.web.api_caller import Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_hooks import memory_endpoints
 from tests.web.api_office import MemoryAudit
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene
+from tests.web.api_world import MemoryRecords, a_scene
 from tests.web.test_api import application
 
 StartClient = Callable[[web.Application], Awaitable[Client]]

@@ -12,8 +12,9 @@ from bot.records import AuditRecord
 from bot.web.api.cursor import cursor_of, place_of
 from bot.web.keys import AUDIT
 from tests.web.api_caller import Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_office import Line, MemoryAudit
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene, at, id_at
+from tests.web.api_world import MemoryRecords, a_scene, at, id_at
 from tests.web.test_api import application
 
 StartClient = Callable[[web.Application], Awaitable[Client]]

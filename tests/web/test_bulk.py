@@ -8,9 +8,11 @@ from aiohttp import web
 
 from bot.core.messages import Template, TemplatePart, Text
 from bot.web.api.bulk import DUPLICATE, MOST_RECIPIENTS, UNTAKEN, body_limit
-from bot.web.keys import BULK_LIMIT
+from bot.web.keys import AUDIT, BULK_LIMIT
 from tests.web.api_caller import Caller, Client
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene, id_at
+from tests.web.api_desk import MemoryDesk
+from tests.web.api_office import Line, MemoryAudit
+from tests.web.api_world import MemoryRecords, a_scene, id_at
 from tests.web.test_api import JONAS, PRIYA, application
 
 LIMIT = 20
@@ -26,9 +28,14 @@ def desk() -> MemoryDesk:
 
 
 @pytest.fixture
-async def call(aiohttp_client: StartClient, desk: MemoryDesk) -> Caller:
+def audit() -> MemoryAudit:
+    return MemoryAudit()
+
+
+@pytest.fixture
+async def call(aiohttp_client: StartClient, desk: MemoryDesk, audit: MemoryAudit) -> Caller:
     app = application(MemoryRecords(a_scene()), desk)
-    app[BULK_LIMIT] = LIMIT
+    app[BULK_LIMIT], app[AUDIT] = LIMIT, audit
     return Caller(await aiohttp_client(app))
 
 
@@ -160,3 +167,24 @@ async def test_the_body_grows_with_the_recipients_that_are_allowed(call: Caller)
     answer = await call("POST", "/messages/bulk", data=b" " * (body_limit(LIMIT) + 1))
     assert (answer.status, answer.body["error"]["code"]) == (413, "too_large")
     assert body_limit(MOST_RECIPIENTS) < 32 * 1024 * 1024
+
+
+async def test_a_bulk_send_is_one_line_of_the_audit_log_with_counts_and_no_words(
+    call: Caller, audit: MemoryAudit
+) -> None:
+    recipients = [{"phone_number": PRIYA}, {"phone_number": JONAS}, {"phone_number": "12"}, {"phone_number": NEW}]
+    await send(call, *recipients, message="For all", by="campaigns")
+    assert audit.lines == [Line(action="bulk_sent", by="campaigns", detail="2 of 4 recipients")]
+
+
+async def test_a_bulk_send_that_reaches_nobody_leaves_no_line(call: Caller, audit: MemoryAudit) -> None:
+    await send(call, {"phone_number": "12"}, {"phone_number": JONAS}, message="For all")
+    assert audit.lines == []
+
+
+async def test_what_is_safely_written_down_counts_and_what_was_not_taken_does_not(
+    call: Caller, desk: MemoryDesk, audit: MemoryAudit
+) -> None:
+    desk.slow, desk.taken = True, 1
+    await send(call, {"phone_number": PRIYA}, {"phone_number": NEW}, message="For all", status=202)
+    assert audit.lines == [Line(action="bulk_sent", by="admin", detail="1 of 2 recipients")]

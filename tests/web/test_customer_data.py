@@ -11,9 +11,10 @@ from bot.ports.tokens import GROUPS, SCOPES
 from bot.web.api.customer_data import CustomerExport
 from bot.web.keys import AUDIT, ERASING, EXPORTS
 from tests.web.api_caller import TOKEN, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_office import MemoryAudit
 from tests.web.api_people import CUSTOMER, PRIYA, TIMER, MemoryErasing, MemoryExports
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene
+from tests.web.api_world import MemoryRecords, a_scene
 from tests.web.test_api import application
 
 StartClient = Callable[[web.Application], Awaitable[Client]]

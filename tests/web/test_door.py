@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import hmac
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from bot.runtime.intake import MESSAGE_KIND
 from bot.web.attempts import FAILURES_ALLOWED
-from bot.web.door import CONNECTIONS, IDLE_SECONDS, PLAIN_BODY, READ_SECONDS, UNREAD_LIMIT, Doors, read_head
+from bot.web.door import CONNECTIONS, IDLE_SECONDS, PLAIN_BODY, PLAIN_HEAD, READ_SECONDS, UNREAD_LIMIT, Doors, read_head
 from bot.web.guest import Guest
 from bot.web.headers import make_safe
 from bot.web.webhook import BODY_LIMIT, Webhook
@@ -112,9 +113,10 @@ async def entrance(
     idle_seconds: float = IDLE_SECONDS,
     read_seconds: float = READ_SECONDS,
     most: int = CONNECTIONS,
+    world: World | None = None,
 ) -> AsyncIterator[Entrance]:
     async with AsyncExitStack() as stack:
-        replica = await Replica(World(), "r1", Settings(intake=limit)).begin(sweeping=False)
+        replica = await Replica(world or World(), "r1", Settings(intake=limit)).begin(sweeping=False)
         webhook = Webhook(intake=replica.intake, secret=secret, numbers=(NUMBER,), read_seconds=read_seconds)
         made = Entrance(replica, webhook, stack)
         await made.begin(idle_seconds, read_seconds, most)
@@ -169,6 +171,7 @@ UNUSUAL = {
     "no length": HEAD + b"\r\n",
     "a length that is no number": HEAD + b"Content-Length: +2\r\n\r\n{}",
     "a long body": request_of(b" " * (PLAIN_BODY + 1)),
+    "a long head": request_of(b"{}", "X-Long: " + "a" * PLAIN_HEAD),
     "a body that is packed": request_of(gzip.compress(b"{}"), "Content-Encoding: gzip"),
     "a wish to be asked for the body": request_of(b"{}", "Expect: 100-continue"),
     "the last request of its connection": request_of(b"{}", "Connection: close"),
@@ -227,6 +230,30 @@ async def test_a_head_that_comes_in_pieces_is_aiohttps_from_its_first_byte() -> 
         await until(lambda: here.handed_over == 1, "the connection is handed over")
         caller.send(whole[20:])
         assert await caller.status() == 200
+
+
+async def test_a_connection_is_handed_over_once() -> None:
+    """More arrives after an answer and before the door had looked again at what came during it."""
+    async with entrance() as here:
+        caller = await here.call()
+        await until(lambda: len(here.doors) == 1, "it is in")
+        (door,) = here.doors._open
+        door.data_received(request_of(b"no json") + PING[:20])
+        door.data_received(PING[20:])
+        assert [await caller.status(), (await caller.answer())[2]] == [400, b"ok"]
+        caller.send(request_of(body_of("next")))
+        assert await caller.status() == 200
+        assert (here.handed_over, here.journalled) == (1, 1)
+
+
+async def test_every_signature_must_be_right_though_the_same_field_comes_twice() -> None:
+    async with entrance(secret="right") as here:
+        body = body_of("forged")
+        good = hmac.digest(b"right", body, "sha256").hex()
+        caller = await here.call()
+        for fields, status in (((good, "00"), 401), (("00", good), 401), ((good, good), 401), ((good,), 200)):
+            caller.send(request_of(body, *(f"X-Hub-Signature-256: {one}" for one in fields)))
+            assert await caller.status() == status, fields
 
 
 async def test_a_body_beyond_the_limit_is_refused() -> None:

@@ -8,8 +8,9 @@ from aiohttp import web
 
 from bot.web.keys import IDEMPOTENCY
 from tests.web.api_caller import Answer, Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_memory import MemoryIdempotency
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene
+from tests.web.api_world import MemoryRecords, a_scene
 from tests.web.test_api import DONE, HELD, JONAS, NOWHERE, PRIYA, application
 
 KEY = {"Idempotency-Key": "k1"}

@@ -14,8 +14,9 @@ from bot.runtime.tokens import issue
 from bot.web.api.table import ROUTES
 from bot.web.keys import ADMISSION, DESK
 from tests.web.api_caller import TOKEN, Caller, Client
+from tests.web.api_desk import MemoryDesk
 from tests.web.api_office import MemoryTokens, admission
-from tests.web.api_world import MemoryDesk, MemoryRecords, a_scene
+from tests.web.api_world import MemoryRecords, a_scene
 from tests.web.test_api import application
 
 StartClient = Callable[[web.Application], Awaitable[Client]]

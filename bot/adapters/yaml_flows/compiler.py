@@ -132,7 +132,8 @@ class _Compiler:
             self._declare(block)
             kind = block.string("type")
             if kind not in STEP_KEYS:
-                self._refuse_type(block, kind)
+                if not self.report.full:
+                    self._refuse_type(block, kind)
                 continue
             block.refuse_unknown({"type": TYPE_KEY, **STEP_KEYS[kind]}, f"a step of type {kind!r}")
             if kind == "conditional":
@@ -249,7 +250,7 @@ class _Compiler:
         return self._target(block, target, "otherwise")
 
     def _target(self, block: Block, target: str, key: str) -> int:
-        if target and target not in self.labels:
+        if target and target not in self.labels and not self.report.full:
             block.error(f"no step has the id {target!r}; {suggestion(target, self.labels)}", key)
         return self.labels.get(target, _NOWHERE)
 

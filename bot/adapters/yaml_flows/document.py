@@ -65,7 +65,7 @@ class Block:
     def refuse_unknown(self, known: Keys, what: str) -> None:
         """Note every key that is not in `known`, and every required one that is missing."""
         for key in self.entries:
-            if key not in known:
+            if key not in known and not self.report.full:
                 self.error(f"{what} has no key {key!r}; {suggestion(key, known)}", key)
         for key, meaning in known.items():
             if meaning.required and key not in self.entries:

@@ -95,9 +95,12 @@ async def send(call: Call[Nothing, BulkAsked]) -> BulkSent | Later[BulkSent]:
     if len(body.recipients) > call.bulk_limit:
         raise invalid(recipients=f"Send to {call.bulk_limit} recipients at most in one request.")
     settled, wanted = await _sorted_out(body)
-    sent = await call.desk.send_many(list(wanted), by=body.by or call.caller, key=call.key)
+    by = body.by or call.caller
+    sent = await call.desk.send_many(list(wanted), by=by, key=call.key)
     for place, result in zip(wanted.values(), sent, strict=True):
         settled[place] = _outcome(body.recipients[place], result)
+    if taken := sum(result.status in {"done", "pending"} for result in settled.values()):
+        await call.audit.record("bulk_sent", by=by, detail=f"{taken} of {len(settled)} recipients")
     answer = BulkSent(results=[settled[place] for place in range(len(body.recipients))])
     undecided = any(result.status in {"pending", "untaken"} for result in answer.results)
     return Later(answer) if undecided else answer

@@ -12,6 +12,7 @@ from bot.web.api.openapi_webhooks import data_types, webhooks
 from bot.web.api.reading import KEY_HEADER, LONGEST_KEY
 from bot.web.api.replay import KEPT_REFUSAL, REPLAYED
 from bot.web.api.route import AnyRoute
+from bot.web.api.samples import curl, example_of
 from bot.web.errors import CODES, FURTHER_CODES, ErrorAnswer
 
 PREFIX = "/api/v1"
@@ -101,6 +102,16 @@ def _operation(route: AnyRoute) -> Json:
     }
     if route.has_body:
         operation["requestBody"] = {"required": _must_have(route.body), "content": _content(route.body)}
+    return _with_example(operation, route)
+
+
+def _with_example(operation: Json, route: AnyRoute) -> Json:
+    """`x-codeSamples` is what readers of OpenAPI documents have agreed on for source code."""
+    if example := example_of(route):
+        operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": curl(route, example, PREFIX)}]
+        operation["responses"][str(route.status)]["content"]["application/json"]["example"] = example.answer
+        if example.body is not None:
+            operation["requestBody"]["content"]["application/json"]["example"] = example.body
     return operation
 
 

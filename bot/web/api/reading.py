@@ -1,5 +1,6 @@
 """From a request to checked values, or to a 400 that names the field and how to put it right."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,6 +15,8 @@ from bot.wire.msg91.fields import phone
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a request body."""
+BODY_SECONDS = 30.0
+"""Seconds a request body may take to arrive."""
 KEY_HEADER = "Idempotency-Key"
 LONGEST_KEY = 200
 """Characters of an Idempotency-Key."""
@@ -29,7 +32,13 @@ _ZONE = re.compile(r"(?<=\d) (?=\d\d:\d\d$)")
 
 async def body_of(request: web.Request, wanted: type[T], limit: int = BODY_LIMIT) -> T:
     """The body as `wanted`; no body at all is an empty object. It may have `limit` bytes."""
-    data = await request.clone(client_max_size=limit).read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            data = await request.clone(client_max_size=limit).read()
+    except TimeoutError:
+        raise Refused(408) from None
+    except web.RequestPayloadError:
+        raise Refused(400, "The body is not what the headers say.") from None
     try:
         return msgspec.json.decode(data.strip() or b"{}", type=wanted)
     except msgspec.ValidationError as error:

@@ -88,7 +88,7 @@ class Route(msgspec.Struct, Generic[Q, B, A], frozen=True, kw_only=True):
     @property
     def failures(self) -> tuple[int, ...]:
         """Every status of 400 and more that this route may answer."""
-        read = (400, 413) if self.has_body else (400,) if self.asked is not Nothing else ()
+        read = (400, 408, 413) if self.has_body else (400,) if self.asked is not Nothing else ()
         kept = (400, 422) if self.may_wait else ()
         return tuple(sorted({*read, *kept, 401, 403, 429, 500, 503, *self.errors}))
 
