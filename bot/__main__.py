@@ -71,6 +71,8 @@ def sandbox(port: int, host: str, webhook: str, secret: str, reports: bool) -> N
     from bot.sandbox.server import run
     from bot.sandbox.settings import SandboxSettings
 
+    if os.environ.get("ENVIRONMENT") == "production":
+        raise click.UsageError("the sandbox asks nobody who they are: it does not start where ENVIRONMENT=production")
     settings = SandboxSettings(host=host, port=port, webhook_url=webhook, webhook_secret=secret, reports=reports)
     click.echo(f"sandbox: http://{host}:{port}/phone")
     _run(run(settings))

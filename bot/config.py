@@ -190,6 +190,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: Positive = 20.0
     """Seconds a stopping process takes to finish what it has."""
 
+    def __repr__(self) -> str:
+        """Names and no values: keys and passwords are among them, and this gets into tracebacks."""
+        changed = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(_DEFAULTS, name)]
+        return f"Settings({', '.join(changed)})"
+
     @property
     def numbers(self) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.msg91_sender_id.split(",") if part.strip())
@@ -207,6 +212,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def replica(self) -> str:
         """Another in every process: who was killed must not be taken for who started after it."""
         return f"{self.replica_id or socket.gethostname()}-{INCARNATION}"
+
+
+_DEFAULTS = Settings()
 
 
 class Misconfigured(Exception):

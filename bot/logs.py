@@ -40,13 +40,20 @@ def _written(line: dict[str, object]) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """For eyes: time, level, message, fields."""
+    """For eyes: time, level, message, fields, in one line whatever they hold."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{key}={value}" for key, value in _extras(record).items())
+        fields = " ".join(f"{key}={one_line(str(value))}" for key, value in _extras(record).items())
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
-        line = f"{moment} {record.levelname.lower():<7} {record.getMessage()} {fields}".rstrip()
+        line = f"{moment} {record.levelname.lower():<7} {one_line(record.getMessage())} {fields}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def one_line(text: str) -> str:
+    """`text` with whatever would end the line, move the cursor or turn the writing round written out as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

@@ -61,3 +61,12 @@ def test_what_is_not_unicode_is_logged_too(capsys: pytest.CaptureFixture[str]) -
     logging.getLogger("bot.test").info("odd", extra={"text": "a\ud800b", "many": 2**70})
     assert orjson.loads(capsys.readouterr().err)["message"] == "odd"
     assert sys.exc_info() == (None, None, None)
+
+
+def test_no_text_forges_a_line_or_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(form="text", level="info", replica="blue")
+    forged = "a\n12:00:00 error   all is lost\r\x1b[2J\u2028\u202e\x85\ud800 \U0001f600"
+    logging.getLogger("bot.test").info("%s", forged, extra={"said": forged})
+    (line,) = capsys.readouterr().err.splitlines()
+    shown = "a\\n12:00:00 error   all is lost\\r\\x1b[2J\\u2028\\u202e\\x85\\ud800 \U0001f600"
+    assert line[8:] == f" info    {shown} said={shown}"
