@@ -18,14 +18,18 @@ import bot
 from bot.web import door
 
 SIZE = 6000
-"""Characters: with the square of it a search takes at least three times `SECONDS`."""
-SECONDS = 0.06
+"""Characters, so many that the square of them is far more than what a search spends on anything else."""
+SLOW = re.compile(r"([^:]+):x")
+"""The yardstick: takes a time that grows with the square."""
+SHARE = 1 / 3
+"""A pattern may take this much of what the yardstick takes in the same run."""
 PIECES = (
-    *("a", "0", " ", "\t", "\n", "\r\n", "-", "_", "*", "~", "`", "#", "|", "(", "[", "]", "{", "<", '"', "'", "\\", "/"),
-    *(".", ",", ":", ";", "@", "!", "?", "=", "+", "a ", "a.", "a-", "0,", "1,23", "**", "**a", "__a", "~~a", "***a"),
-    *("[a](", "<http://", "a'", '"a', '"\\', "{a", "}}", "user.", "user .", ".all(", "wamid.", "x:", "\n- ", "# ", "| "),
-    *("code ", "#1", "internal ", "budget of ", "\u0915", "\u0660", "can only afford ", "https://a", "13", "  \n", ": a\n"),
-    *(" - at `", "<think>", "[HANDOFF", "[ ", "assistant ", "12-", "1 ", "1st ", "a:b\r\n", "POST /webhook/msg91?a"),
+    *("a", "0", " ", "\t", "\n", "\r\n", "-", "_", "*", "~", "`", "#", "|", "(", "[", "]", "{", "<", '"', "'"),
+    *("\\", "/", ".", ",", ":", ";", "@", "!", "?", "=", "+", "a ", "a.", "a-", "0,", "1,23", "**", "**a", "__a"),
+    *("~~a", "***a", "[a](", "<http://", "a'", '"a', '"\\', "{a", "}}", "user.", "user .", ".all(", "wamid.", "x:"),
+    *("\n- ", "# ", "| ", "code ", "#1", "internal ", "budget of ", "\u0915", "\u0660", "can only afford "),
+    *("https://a", "13", "  \n", ": a\n", " - at `", "<think>", "[HANDOFF", "[ ", "assistant ", "12-", "1 "),
+    *("1st ", "a:b\r\n", "POST /webhook/msg91?a"),
 )  # fmt: skip
 BOUNDED: dict[re.Pattern[Any], str] = {
     door._FIELD: "sees only what `_HEAD` has matched, 8 KiB at most, in which every line has its colon",
@@ -62,10 +66,10 @@ def found() -> dict[re.Pattern[Any], str]:
     return seen
 
 
-def slowest(pattern: re.Pattern[Any], size: int) -> tuple[float, str]:
+def slowest(pattern: re.Pattern[Any], size: int, pieces: tuple[str, ...] = PIECES) -> tuple[float, str]:
     """Processor seconds of the slowest text, and what it repeats."""
     worst = (0.0, "")
-    for piece in PIECES:
+    for piece in pieces:
         text = (piece * size)[:size] + "\0"
         subject: Any = text.encode() if isinstance(pattern.pattern, bytes) else text
         for use in (pattern.search, pattern.fullmatch):
@@ -82,18 +86,26 @@ def _seconds(use: Any, subject: Any) -> float:
 PATTERNS = found()
 
 
+@pytest.fixture(scope="module")
+def yardstick() -> float:
+    """Processor seconds, of the fastest of three."""
+    return min(slowest(SLOW, SIZE, ("a",))[0] for _ in range(3))
+
+
 def test_patterns_are_found() -> None:
     assert len(PATTERNS) > 60
 
 
-@pytest.mark.parametrize("pattern", PATTERNS.keys() - BOUNDED.keys(), ids=lambda one: repr(one.pattern)[:40])
-def test_a_pattern_takes_no_time_that_grows_with_the_square(pattern: re.Pattern[Any]) -> None:
+@pytest.mark.parametrize(
+    "pattern", [one for one in PATTERNS if one not in BOUNDED], ids=lambda one: repr(one.pattern)[:40]
+)
+def test_a_pattern_takes_no_time_that_grows_with_the_square(pattern: re.Pattern[Any], yardstick: float) -> None:
     size = CLIPPED.get(PATTERNS[pattern], SIZE)
     seconds, piece = slowest(pattern, size)
-    if seconds > SECONDS:  # another process may have had the processor's cache: once more
+    if seconds > yardstick * SHARE:  # another process may have had the processor's cache: once more
         seconds, piece = slowest(pattern, size)
-    assert seconds < SECONDS, f"{PATTERNS[pattern]} is slow for many of {piece!r}"
+    assert seconds < yardstick * SHARE, f"{PATTERNS[pattern]} is slow for many of {piece!r}"
 
 
-def test_a_pattern_that_goes_back_too_far_is_noticed() -> None:
-    assert slowest(re.compile(r"([^:]+):x"), SIZE)[0] > SECONDS
+def test_the_yardstick_grows_with_the_square(yardstick: float) -> None:
+    assert yardstick > slowest(SLOW, SIZE // 4, ("a",))[0] * 8

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 import orjson
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_KEEP_ALIVE = re.compile(rb"(?:[ \t\r\n]+|:[^\n]*)*")
+_KEEP_ALIVE = re.compile(rb"(?:[ \t\r\n]++|:[^\n]*+)*")
 _LARGEST_COUNT = 10**9
 _LARGEST_NUMBER = Decimal(10**15)
 
