@@ -252,6 +252,8 @@ def _run(work: Coroutine[object, object, T]) -> T:
 
     try:
         return uvloop.run(work)
+    except BrokenPipeError:  # who reads our output has seen enough: click ends in silence
+        raise
     except (EmbeddedError, MigrationError, NotReady, Unavailable, OSError) as problem:
         click.echo(f"bot: {problem}", err=True)
         raise SystemExit(1) from None

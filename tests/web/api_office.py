@@ -54,7 +54,7 @@ class MemoryTokens:
 
     async def add(self, token: NewToken) -> KeptToken:
         if any(kept.name == token.name and kept.revoked_at is None for kept, _ in self._kept.values()):
-            raise Refusal(f"A token is named {token.name} already.")
+            raise Refusal(f"A token is named {token.name} already: revoke it, or take another name.")
         kept = KeptToken(
             id=TokenId(len(self._kept) + 1),
             name=token.name,

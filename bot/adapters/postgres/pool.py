@@ -197,7 +197,7 @@ def translated() -> Any:
         kind = Unacceptable if isinstance(error, ValueError) else Unavailable
         raise kind(_told(error)) from error
     except (asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-        raise Unavailable(_told(error)) from error
+        raise Unavailable(f"PostgreSQL (DATABASE_URL): {_told(error)}") from error
 
 
 def _told(error: Exception) -> str:

@@ -21,7 +21,9 @@ class PostgresTokens:
             "tokens_add", token.name, token.hash, scopes, token.expires_at, token.by, MOST_TOKENS
         )
         if not rows:
-            raise Refusal(f"A token {token.name} exists, or {MOST_TOKENS} live: revoke one, or take another name.")
+            if len(await self.living()) >= MOST_TOKENS:
+                raise Refusal(f"{MOST_TOKENS} tokens are in force, and no more can be: revoke one.")
+            raise Refusal(f"A token is named {token.name} already: revoke it, or take another name.")
         return _kept(rows[0])
 
     async def revoke(self, token: TokenId, *, by: str) -> KeptToken | None:

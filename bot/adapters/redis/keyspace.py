@@ -67,4 +67,5 @@ class Keyspace(ABC):
         except BROKEN as error:
             if isinstance(error, TimeoutError):
                 self._doubt()
-            raise Unavailable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__) from error
+            told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise Unavailable(f"Redis (REDIS_URL): {told}") from error
